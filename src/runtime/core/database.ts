@@ -1,0 +1,139 @@
+import { chmodSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { ConflictError, HostError } from './errors.ts';
+
+export type StateDatabase = Database.Database;
+
+/**
+ * One entry per schema version, applied in order and never edited after a release. `user_version` says how
+ * many have run.
+ */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE tasks (
+     id TEXT PRIMARY KEY,
+     project TEXT NOT NULL,
+     name TEXT NOT NULL,
+     mode TEXT NOT NULL,
+     agent TEXT NOT NULL,
+     restricted INTEGER NOT NULL,
+     state TEXT NOT NULL,
+     container TEXT NOT NULL,
+     base_branch TEXT NOT NULL,
+     exit_code INTEGER,
+     failure TEXT,
+     created_at TEXT NOT NULL,
+     started_at TEXT,
+     finished_at TEXT
+   ) STRICT;
+   CREATE INDEX tasks_by_project ON tasks (project, created_at);
+   CREATE TABLE runs (
+     id INTEGER PRIMARY KEY,
+     task TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+     prompt TEXT NOT NULL,
+     created_at TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE events (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     at TEXT NOT NULL,
+     project TEXT,
+     task TEXT,
+     actor TEXT NOT NULL,
+     kind TEXT NOT NULL,
+     data TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX events_by_task ON events (task, id);
+   CREATE TABLE gate_tokens (
+     task TEXT PRIMARY KEY REFERENCES tasks (id) ON DELETE CASCADE,
+     hash BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE egress_rules (
+     task TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+     address TEXT NOT NULL,
+     port INTEGER NOT NULL,
+     protocol TEXT NOT NULL,
+     PRIMARY KEY (task, address, port, protocol)
+   ) STRICT;
+   CREATE TABLE approvals (
+     id TEXT PRIMARY KEY,
+     kind TEXT NOT NULL,
+     project TEXT NOT NULL,
+     subject TEXT NOT NULL,
+     summary TEXT NOT NULL,
+     state TEXT NOT NULL,
+     requested_by TEXT NOT NULL,
+     created_at TEXT NOT NULL,
+     expires_at TEXT NOT NULL,
+     settled_at TEXT,
+     settled_by TEXT,
+     outcome TEXT
+   ) STRICT;
+   CREATE UNIQUE INDEX one_open_approval ON approvals (kind, project, subject) WHERE state = 'pending';`,
+];
+
+/**
+ * Opens (and migrates) the state database. Throws HostError for a database made by a newer release, which is
+ * left untouched, or one that cannot be read.
+ */
+export function openDatabase(file: string): StateDatabase {
+  const database = openFile(file);
+  try {
+    const version = Number(database.pragma('user_version', { simple: true }));
+    if (version > MIGRATIONS.length) {
+      throw new HostError(`${file} was written by a newer terok-mcp (schema ${version}; this one knows ${MIGRATIONS.length})`, {
+        hint: 'Install the newer release again. Nothing was changed.',
+      });
+    }
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = FULL');
+    database.pragma('foreign_keys = ON');
+    const migrate = database.transaction(() => {
+      for (const sql of MIGRATIONS.slice(version)) database.exec(sql);
+      database.pragma(`user_version = ${MIGRATIONS.length}`);
+    });
+    if (version < MIGRATIONS.length) migrate.immediate();
+    return database;
+  } catch (error) {
+    database.close();
+    throw describe(file, error);
+  }
+}
+
+/**
+ * A lock that ends with the process, however it ends: an exclusive transaction holds a POSIX lock, which the
+ * kernel drops at exit. Throws ConflictError when another process holds it.
+ */
+export function acquireProcessLock(file: string): { release(): void } {
+  const database = openFile(file, 0);
+  try {
+    database.pragma('journal_mode = MEMORY');
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (cause) {
+    database.close();
+    if (cause instanceof Database.SqliteError && cause.code === 'SQLITE_BUSY') {
+      throw new ConflictError('Another terok-mcp daemon already runs for this state directory', { cause });
+    }
+    throw describe(file, cause);
+  }
+  return { release: () => database.close() };
+}
+
+function openFile(file: string, timeoutMs = 5_000): StateDatabase {
+  try {
+    const database = new Database(file, { timeout: timeoutMs });
+    chmodSync(file, 0o600);
+    return database;
+  } catch (error) {
+    throw describe(file, error);
+  }
+}
+
+function describe(file: string, error: unknown): unknown {
+  if (!(error instanceof Database.SqliteError)) return error;
+  if (error.code === 'SQLITE_FULL') {
+    return new HostError(`The disk is full: ${file} cannot be written`, { hint: 'Free some space and try again.', cause: error });
+  }
+  return new HostError(`${file} cannot be opened (${error.code})`, {
+    hint: 'Check that it is readable and not damaged; a damaged file can be moved aside, which forgets the tasks in it.',
+    cause: error,
+  });
+}

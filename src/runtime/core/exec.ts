@@ -1,0 +1,139 @@
+import { closeSync, openSync } from 'node:fs';
+import { execa, ExecaError } from 'execa';
+import type {
+  Command,
+  CommandRunner,
+  DetachedProcess,
+  RunOptions,
+  StreamingProcess,
+} from './command.ts';
+import { CancelledError, CommandError, HostError } from './errors.ts';
+import { cleanTail } from './untrusted-text.ts';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Starts programs on the host: the only module that does. Programs get the environment given here and
+ * nothing of ours (no LD_PRELOAD, no GIT_*, no NODE_OPTIONS), and PATH includes the sbin directories, where
+ * nft lives but which ordinary users lack.
+ */
+export class HostCommandRunner implements CommandRunner {
+  readonly #baseEnv: Readonly<Record<string, string>>;
+
+  constructor(deps: { readonly baseEnv: Readonly<Record<string, string>> }) {
+    this.#baseEnv = deps.baseEnv;
+  }
+
+  async run<T>(command: Command<T>, options: RunOptions = {}): Promise<T> {
+    const okCodes = command.okCodes ?? [0];
+    try {
+      const subprocess = execa(command.file, command.args, {
+        ...this.#options(command),
+        ...(command.input === undefined ? { stdin: 'ignore' } : { input: command.input }),
+        timeout: command.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+        forceKillAfterDelay: 2_000,
+        maxBuffer: MAX_OUTPUT_BYTES,
+        all: options.onLine !== undefined,
+        stripFinalNewline: false,
+        ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+      });
+      if (options.onLine !== undefined) void forwardLines(subprocess.iterable({ from: 'all' }), options.onLine);
+      const { stdout, stderr, exitCode } = await subprocess;
+      return command.parse({ stdout, stderr, exitCode: exitCode ?? 0 });
+    } catch (error) {
+      if (!(error instanceof ExecaError)) throw error;
+      const stdout = String(error.stdout ?? '');
+      const stderr = String(error.stderr ?? '');
+      if (error.exitCode !== undefined && !error.timedOut && !error.isCanceled && okCodes.includes(error.exitCode)) {
+        return command.parse({ stdout, stderr, exitCode: error.exitCode });
+      }
+      throw describeFailure(command, error, stderr === '' ? stdout : stderr);
+    }
+  }
+
+  stream(command: Omit<Command<unknown>, 'parse' | 'input'>): StreamingProcess {
+    const subprocess = execa(command.file, command.args, {
+      ...this.#options(command),
+      stdin: 'pipe',
+      buffer: false,
+      reject: false,
+      forceKillAfterDelay: 2_000,
+      ...(command.timeoutMs === undefined ? {} : { timeout: command.timeoutMs }),
+    });
+    return {
+      pid: subprocess.pid ?? -1,
+      stdin: subprocess.stdin,
+      stdout: subprocess.stdout,
+      stderr: subprocess.stderr,
+      exited: subprocess.then(
+        (result) => ({ exitCode: result.exitCode, signal: result.signal }),
+        () => ({ exitCode: undefined, signal: undefined }),
+      ),
+      kill: (signal = 'SIGTERM') => void subprocess.kill(signal),
+    };
+  }
+
+  async detach(
+    command: Omit<Command<unknown>, 'parse' | 'input' | 'timeoutMs'>,
+    logFile: string,
+  ): Promise<DetachedProcess> {
+    const log = openSync(logFile, 'a', 0o600);
+    try {
+      const subprocess = execa(command.file, command.args, {
+        ...this.#options(command),
+        stdin: 'ignore',
+        stdout: log,
+        stderr: log,
+        detached: true,
+        cleanup: false,
+        buffer: false,
+        reject: false,
+      });
+      subprocess.unref();
+      if (subprocess.pid === undefined) {
+        const result = await subprocess;
+        throw new HostError(`Cannot start ${command.file}`, { details: cleanTail(String(result.originalMessage ?? '')) });
+      }
+      return { pid: subprocess.pid };
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  #options(command: { readonly env?: Readonly<Record<string, string>> | undefined; readonly cwd?: string | undefined }) {
+    return {
+      env: { ...this.#baseEnv, ...command.env },
+      extendEnv: false,
+      cwd: command.cwd ?? '/',
+      windowsHide: true,
+    };
+  }
+}
+
+async function forwardLines(lines: AsyncIterable<unknown>, onLine: (line: string) => void): Promise<void> {
+  try {
+    for await (const line of lines) onLine(String(line));
+  } catch {
+    // The awaiting caller sees the same failure with its cause.
+  }
+}
+
+function describeFailure(command: Command<unknown>, error: ExecaError, output: string): Error {
+  const verb = [command.file, ...command.args.filter((arg) => !arg.startsWith('-')).slice(0, 2)].join(' ');
+  const details = cleanTail(output);
+  if (error.isCanceled) return new CancelledError(`${command.file} was cancelled`, { cause: error });
+  if (error.code === 'ENOENT') {
+    return new HostError(`The program "${command.file}" is not installed`, {
+      hint: 'Run "terok-mcp setup", which installs it or names the package to install.',
+    });
+  }
+  if (error.timedOut) {
+    return new CommandError(`"${verb}" did not finish in ${command.timeoutMs ?? DEFAULT_TIMEOUT_MS} ms`, { details });
+  }
+  if (error.code === 'ENOSPC' || /no space left on device/i.test(details)) {
+    return new CommandError(`"${verb}" failed: the disk is full`, { hint: 'Free some space and try again.', details });
+  }
+  const how = error.exitCode === undefined ? (error.signal ?? error.code ?? 'no exit code') : `exit code ${error.exitCode}`;
+  return new CommandError(`"${verb}" failed (${how})`, { details });
+}

@@ -1,0 +1,29 @@
+/** One operation at a time per key, first come first served. Different keys do not wait for each other. */
+export class KeyedMutex {
+  readonly #tails = new Map<string, Promise<unknown>>();
+
+  async run<T>(key: string, operation: () => Promise<T>): Promise<T> {
+    const before = this.#tails.get(key) ?? Promise.resolve();
+    const mine = before.then(operation, operation);
+    const settled = mine.catch(() => undefined);
+    this.#tails.set(key, settled);
+    try {
+      return await mine;
+    } finally {
+      if (this.#tails.get(key) === settled) this.#tails.delete(key);
+    }
+  }
+}
+
+/** Concurrent callers for one key share one flight, and its result or failure. */
+export class SingleFlight {
+  readonly #flights = new Map<string, Promise<unknown>>();
+
+  run<T>(key: string, operation: () => Promise<T>): Promise<T> {
+    const flying = this.#flights.get(key);
+    if (flying !== undefined) return flying as Promise<T>;
+    const flight = operation().finally(() => this.#flights.delete(key));
+    this.#flights.set(key, flight);
+    return flight;
+  }
+}

@@ -1,0 +1,125 @@
+/** A directory or file of the host inside the container. Relabelled for SELinux: `private` to this container. */
+export interface Mount {
+  readonly hostPath: string;
+  readonly containerPath: string;
+  readonly readOnly: boolean;
+}
+
+/** How container ids map to host ids; container root is never host root. */
+export type IdMapping =
+  /** Rootless: container uid/gid `user` is the person's own; everything else is from their subordinate range. */
+  | { readonly kind: 'keep-id'; readonly user: number }
+  /** Rootful: container ids 0..size-1 are host ids from `hostStart`. */
+  | { readonly kind: 'range'; readonly hostStart: number; readonly size: number };
+
+/**
+ * A container as a value: everything about it, nothing about how an engine is asked for it. Golden tests pin
+ * this and its rendering.
+ */
+export interface ContainerSpec {
+  readonly name: string;
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly hostname: string;
+  readonly workdir: string;
+  /** Numeric uid (and gid) inside the container. */
+  readonly user: number;
+  readonly idMapping: IdMapping;
+  readonly mounts: readonly Mount[];
+  /** A pinned network namespace whose rules are already loaded, or no network at all. */
+  readonly network: { readonly kind: 'namespace'; readonly path: string } | { readonly kind: 'none' };
+  readonly capabilities: readonly string[];
+  readonly noNewPrivileges: boolean;
+  /** Absent where the host cannot enforce limits; `doctor` says so. */
+  readonly limits: ResourceLimits | undefined;
+  readonly log: { readonly hostPath: string; readonly maxBytes: number };
+  readonly stopTimeoutS: number;
+}
+
+export interface ResourceLimits {
+  readonly memoryBytes: number;
+  readonly pids: number;
+  readonly cpus: number;
+}
+
+export interface ContainerState {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly status: 'created' | 'running' | 'exited';
+  /** Meaningful when `exited`. */
+  readonly exitCode: number;
+  readonly wasOutOfMemory: boolean;
+  readonly pid: number | undefined;
+  readonly startedAt: string | undefined;
+  readonly finishedAt: string | undefined;
+}
+
+export interface EngineInfo {
+  readonly name: 'podman';
+  readonly version: string;
+  readonly isRootless: boolean;
+  readonly storageDriver: string;
+  readonly cgroupVersion: string;
+  /** Why memory, cpu and pids limits are not enforced; undefined when they are. */
+  readonly limitsUnavailable: string | undefined;
+}
+
+export interface ImageBuild {
+  readonly tag: string;
+  readonly dockerfile: string;
+  /** Directory that `COPY` reads. */
+  readonly context: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export type Progress = (message: string) => void;
+
+/**
+ * What the rest of the runtime may ask of a container engine. Every call is bounded in time and takes a
+ * signal. "The query failed" is an exception, never an empty answer.
+ */
+export interface ContainerEngine {
+  /** Throws HostError when the engine is missing or cannot work here, with the reason. */
+  info(signal?: AbortSignal): Promise<EngineInfo>;
+  /** The id mapping for a container user on this host. */
+  idMapping(user: number): IdMapping;
+  /** Owner, on the host, of files made by this container user. */
+  hostOwner(user: number): { readonly uid: number; readonly gid: number };
+  /** Creates and starts. Throws ConflictError when the name is taken; leaves no container when it fails. */
+  launch(spec: ContainerSpec, signal?: AbortSignal): Promise<{ readonly id: string }>;
+  /** TERM, then KILL after the grace period. An absent or stopped container counts as success. */
+  stop(name: string, graceS: number, signal?: AbortSignal): Promise<void>;
+  /** Removes, killing first where needed. An absent container counts as success. */
+  remove(name: string, signal?: AbortSignal): Promise<void>;
+  inspect(name: string, signal?: AbortSignal): Promise<ContainerState | undefined>;
+  /** All containers, running or not, that carry every one of these labels. */
+  list(labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<readonly ContainerState[]>;
+  /** Labels of a local image; undefined when there is none of that name. */
+  imageLabels(tag: string, signal?: AbortSignal): Promise<Readonly<Record<string, string>> | undefined>;
+  pull(image: string, progress: Progress, signal?: AbortSignal): Promise<void>;
+  /** Makes an image from a root file system archive. */
+  importImage(archive: string, tag: string, labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void>;
+  build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<void>;
+  /** Argument prefix that runs a host program inside the namespaces owning the engine's networks; empty for root. */
+  hostNamespacePrefix(signal?: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Calls back soon after any container of ours may have ended. A hint only: ask `inspect`. Returns the way
+   * to stop watching.
+   */
+  watchExits(listener: () => void): () => void;
+}
+
+/** Labels on every container and image we make; orphans are found by them. */
+export const LABEL = {
+  instance: 'ai.terok.instance',
+  project: 'ai.terok.project',
+  task: 'ai.terok.task',
+  mode: 'ai.terok.mode',
+  agent: 'ai.terok.agent',
+  content: 'ai.terok.content-hash',
+  base: 'ai.terok.base',
+} as const;
+

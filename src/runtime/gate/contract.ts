@@ -1,0 +1,136 @@
+import type { Project } from '../projects/contract.ts';
+
+/**
+ * The gate: a bare mirror of one project's upstream on the host.
+ *
+ *   refs/terok/upstream/*                 upstream's branches as last fetched (force-updated by fetch)
+ *   refs/heads/<branch>                   the gate's own view of upstream's branches, moved by fetch only
+ *   refs/namespaces/<task>/refs/*         what one task pushes: git's own namespaces confine every push there
+ *   refs/heads/<task>/<branch>            the same commits under the name people see and review
+ *   refs/terok/archive/<task>/<branch>    heads of deleted tasks that were never promoted
+ */
+export interface Gate {
+  /**
+   * Clones the upstream, or fetches it when the mirror exists. With a mirror, an unreachable upstream is not
+   * an error: `stale` says why the mirror may be behind. Throws CommandError when there is no mirror to use.
+   */
+  sync(project: Project, signal?: AbortSignal): Promise<SyncResult>;
+  /** Gives a task its namespace, starting at the project's branches. Idempotent. */
+  openTask(project: Project, task: string, signal?: AbortSignal): Promise<void>;
+  /** Serves smart-HTTP for one task on a unix socket. Only this token is accepted there. */
+  serve(options: ServeOptions): Promise<GateService>;
+  /** Copies a task's namespace heads to `refs/heads/<task>/*`. Runs after each push, and once when a task ends. */
+  publish(project: Project, task: string, signal?: AbortSignal): Promise<readonly TaskBranch[]>;
+  /** Branches of one task (or of all), with how they relate to the default branch. */
+  branches(project: Project, task?: string, signal?: AbortSignal): Promise<readonly TaskBranch[]>;
+  /** Throws NotFoundError for an unknown branch or base. */
+  diff(request: DiffRequest, signal?: AbortSignal): Promise<Diff>;
+  /** The patch text itself, cleaned and cut; `nextOffset` continues. */
+  patch(request: DiffRequest & { readonly offset: number; readonly maxChars: number }, signal?: AbortSignal): Promise<PatchPage>;
+  /**
+   * Checks that `branch` exists and still is at `head`; throws ConflictError when it moved, InvalidInputError
+   * for an abbreviated or malformed commit.
+   */
+  checkHead(request: PromoteRequest, signal?: AbortSignal): Promise<PromotionPlan>;
+  /**
+   * Pushes exactly `head` to upstream's `target`, never with force. Throws ConflictError (moved, not a
+   * fast-forward), CommandError (unreachable, refused); in every failure nothing has moved anywhere.
+   */
+  promote(request: PromoteRequest, signal?: AbortSignal): Promise<PromotionResult>;
+  /** Archives unpromoted heads and removes the task's refs. Idempotent. Returns what was archived. */
+  closeTask(project: Project, task: string, signal?: AbortSignal): Promise<readonly ArchivedHead[]>;
+  /** Ids of tasks that have refs in the project's gate, for reconciling. */
+  tasksWithRefs(project: Project, signal?: AbortSignal): Promise<readonly string[]>;
+  path(project: Project): string;
+}
+
+export interface SyncResult {
+  readonly defaultBranch: string;
+  readonly head: string | undefined;
+  readonly stale: string | undefined;
+}
+
+export interface ServeOptions {
+  readonly project: Project;
+  readonly task: string;
+  readonly socketPath: string;
+  /** SHA-256 of the token; the token itself is known to the task alone. */
+  readonly tokenHash: Uint8Array;
+}
+
+export interface GateService extends AsyncDisposable {
+  /** Stops accepting, ends the git processes that still run, removes the socket. */
+  close(): Promise<void>;
+}
+
+export interface TaskBranch {
+  /** As people see it: `<task>/fix/x`. */
+  readonly branch: string;
+  readonly task: string;
+  readonly head: string;
+  readonly subject: string;
+  /** Commits not on the default branch, and commits of it that this branch lacks. */
+  readonly ahead: number;
+  readonly behind: number;
+}
+
+export interface DiffRequest {
+  readonly project: Project;
+  readonly branch: string;
+  /** Default: the project's default branch. Compared from the merge base (three dots). */
+  readonly base?: string | undefined;
+}
+
+export interface Diff {
+  readonly branch: string;
+  readonly head: string;
+  readonly base: string;
+  readonly baseHead: string;
+  readonly commits: readonly { readonly id: string; readonly author: string; readonly subject: string }[];
+  readonly commitCount: number;
+  readonly files: readonly {
+    readonly path: string;
+    readonly added: number | undefined;
+    readonly removed: number | undefined;
+    readonly status: string;
+  }[];
+  readonly fileCount: number;
+}
+
+export interface PatchPage {
+  readonly head: string;
+  readonly base: string;
+  readonly text: string;
+  readonly totalChars: number;
+  readonly nextOffset: number | undefined;
+}
+
+export interface PromoteRequest {
+  readonly project: Project;
+  readonly branch: string;
+  /** Full commit id that was reviewed. */
+  readonly head: string;
+  /** Branch of upstream. Default: the branch without its task prefix. */
+  readonly target?: string | undefined;
+}
+
+export interface PromotionPlan {
+  readonly target: string;
+  readonly head: string;
+  readonly task: string;
+  readonly subject: string;
+}
+
+export interface PromotionResult {
+  readonly target: string;
+  readonly head: string;
+  /** Where upstream's branch stood before; undefined when it is new. */
+  readonly previous: string | undefined;
+  /** Upstream already had this commit there: nothing was pushed. */
+  readonly alreadyThere: boolean;
+}
+
+export interface ArchivedHead {
+  readonly ref: string;
+  readonly head: string;
+}
