@@ -50,7 +50,7 @@ module.exports = {
     {
       name: 'sockets-in-servers-and-clients',
       severity: 'error',
-      from: { path: '^src/', pathNot: ['-(server|client)\\.ts$', '^src/server/pipe\\.ts$', '^src/runtime/shield/contract\\.ts$', '^src/runtime/core/addresses\\.ts$'] },
+      from: { path: '^src/', pathNot: ['-(server|client)\\.ts$', '^src/server/pipe\\.ts$', '^src/runtime/shield/(contract|address-classes|ruleset)\\.ts$'] },
       to: { path: '^(node:)?(net|http|https|http2|tls|dgram|dns)(/promises)?$' },
     },
     { name: 'mcp-sdk-in-mcp', severity: 'error', from: { path: '^src/', pathNot: '^src/server/mcp/' }, to: { path: 'node_modules/@modelcontextprotocol' } },

@@ -43,6 +43,14 @@ export interface StreamingProcess {
   kill(signal?: 'SIGTERM' | 'SIGKILL'): void;
 }
 
+export interface DetachedCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly logFile: string;
+  readonly readyFd?: 3 | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
 export interface DetachedProcess {
   readonly pid: number;
 }
@@ -55,8 +63,11 @@ export interface CommandRunner {
    */
   run<T>(command: Command<T>, options?: RunOptions): Promise<T>;
   stream(command: Omit<Command<unknown>, 'parse' | 'input'>): StreamingProcess;
-  /** Starts a process that outlives this one, in its own session, output to a file. */
-  detach(command: Omit<Command<unknown>, 'parse' | 'input' | 'timeoutMs'>, logFile: string): Promise<DetachedProcess>;
+  /**
+   * Starts a process that outlives this one, in its own session, output to a file. With `readyFd`, waits until
+   * the process has written to that descriptor (3); throws CommandError when it ends or stays silent instead.
+   */
+  detach(command: DetachedCommand): Promise<DetachedProcess>;
 }
 
 export const asText = (output: CommandOutput): string => output.stdout;

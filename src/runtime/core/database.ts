@@ -79,9 +79,12 @@ export function openDatabase(file: string): StateDatabase {
   try {
     const version = Number(database.pragma('user_version', { simple: true }));
     if (version > MIGRATIONS.length) {
-      throw new HostError(`${file} was written by a newer terok-mcp (schema ${version}; this one knows ${MIGRATIONS.length})`, {
-        hint: 'Install the newer release again. Nothing was changed.',
-      });
+      throw new HostError(
+        `${file} was written by a newer terok-mcp (schema ${version}; this one knows ${MIGRATIONS.length})`,
+        {
+          hint: 'Install the newer release again. Nothing was changed.',
+        },
+      );
     }
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
@@ -130,7 +133,10 @@ function openFile(file: string, timeoutMs = 5_000): StateDatabase {
 function describe(file: string, error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
   if (error.code === 'SQLITE_FULL') {
-    return new HostError(`The disk is full: ${file} cannot be written`, { hint: 'Free some space and try again.', cause: error });
+    return new HostError(`The disk is full: ${file} cannot be written`, {
+      hint: 'Free some space and try again.',
+      cause: error,
+    });
   }
   return new HostError(`${file} cannot be opened (${error.code})`, {
     hint: 'Check that it is readable and not damaged; a damaged file can be moved aside, which forgets the tasks in it.',

@@ -26,7 +26,10 @@ export interface EventInput {
 
 export interface EventLog {
   record(event: EventInput): RecordedEvent;
-  forTask(task: string, options?: { readonly kinds?: readonly string[]; readonly limit?: number }): readonly RecordedEvent[];
+  forTask(
+    task: string,
+    options?: { readonly kinds?: readonly string[]; readonly limit?: number },
+  ): readonly RecordedEvent[];
   /** Called synchronously after each record; returns the way to stop. */
   subscribe(listener: (event: RecordedEvent) => void): () => void;
 }
@@ -70,7 +73,10 @@ export class DatabaseEventLog implements EventLog {
     return recorded;
   }
 
-  forTask(task: string, options: { readonly kinds?: readonly string[]; readonly limit?: number } = {}): readonly RecordedEvent[] {
+  forTask(
+    task: string,
+    options: { readonly kinds?: readonly string[]; readonly limit?: number } = {},
+  ): readonly RecordedEvent[] {
     const kinds = options.kinds ?? [];
     const filter = kinds.length === 0 ? '' : `AND kind IN (${kinds.map(() => '?').join(',')})`;
     const rows = this.#database

@@ -1,8 +1,12 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { execa, ExecaError } from 'execa';
+import { Readable } from 'node:stream';
+import { ExecaError, execa } from 'execa';
 import type {
   Command,
   CommandRunner,
+  DetachedCommand,
   DetachedProcess,
   RunOptions,
   StreamingProcess,
@@ -11,6 +15,7 @@ import { CancelledError, CommandError, HostError } from './errors.ts';
 import { cleanTail } from './untrusted-text.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+const KILL_DELAY_MS = 2_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /**
@@ -27,25 +32,33 @@ export class HostCommandRunner implements CommandRunner {
 
   async run<T>(command: Command<T>, options: RunOptions = {}): Promise<T> {
     const okCodes = command.okCodes ?? [0];
+    const timeoutMs = command.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     try {
       const subprocess = execa(command.file, command.args, {
         ...this.#options(command),
         ...(command.input === undefined ? { stdin: 'ignore' } : { input: command.input }),
-        timeout: command.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-        forceKillAfterDelay: 2_000,
+        timeout: timeoutMs,
+        forceKillAfterDelay: KILL_DELAY_MS,
         maxBuffer: MAX_OUTPUT_BYTES,
         all: options.onLine !== undefined,
         stripFinalNewline: false,
         ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
       });
-      if (options.onLine !== undefined) void forwardLines(subprocess.iterable({ from: 'all' }), options.onLine);
-      const { stdout, stderr, exitCode } = await subprocess;
+      if (options.onLine !== undefined)
+        void forwardLines(subprocess.iterable({ from: 'all' }), options.onLine);
+      const release = abandonPipes(subprocess, timeoutMs, options.signal);
+      const { stdout, stderr, exitCode } = await subprocess.finally(release);
       return command.parse({ stdout, stderr, exitCode: exitCode ?? 0 });
     } catch (error) {
       if (!(error instanceof ExecaError)) throw error;
       const stdout = String(error.stdout ?? '');
       const stderr = String(error.stderr ?? '');
-      if (error.exitCode !== undefined && !error.timedOut && !error.isCanceled && okCodes.includes(error.exitCode)) {
+      if (
+        error.exitCode !== undefined &&
+        !error.timedOut &&
+        !error.isCanceled &&
+        okCodes.includes(error.exitCode)
+      ) {
         return command.parse({ stdout, stderr, exitCode: error.exitCode });
       }
       throw describeFailure(command, error, stderr === '' ? stdout : stderr);
@@ -74,34 +87,36 @@ export class HostCommandRunner implements CommandRunner {
     };
   }
 
-  async detach(
-    command: Omit<Command<unknown>, 'parse' | 'input' | 'timeoutMs'>,
-    logFile: string,
-  ): Promise<DetachedProcess> {
-    const log = openSync(logFile, 'a', 0o600);
+  async detach(command: DetachedCommand): Promise<DetachedProcess> {
+    const log = openSync(command.logFile, 'a', 0o600);
     try {
-      const subprocess = execa(command.file, command.args, {
-        ...this.#options(command),
-        stdin: 'ignore',
-        stdout: log,
-        stderr: log,
+      const { env, cwd } = this.#options({});
+      // Not execa: it ends its children with the parent and takes no arbitrary file descriptor.
+      const child = spawn(command.file, command.args, {
+        env,
+        cwd,
         detached: true,
-        cleanup: false,
-        buffer: false,
-        reject: false,
+        stdio: ['ignore', log, log, ...(command.readyFd === undefined ? [] : ['pipe' as const])],
       });
-      subprocess.unref();
-      if (subprocess.pid === undefined) {
-        const result = await subprocess;
-        throw new HostError(`Cannot start ${command.file}`, { details: cleanTail(String(result.originalMessage ?? '')) });
-      }
-      return { pid: subprocess.pid };
+      await once(child, 'spawn').catch((cause: unknown) => {
+        throw new HostError(`The program "${command.file}" cannot be started`, {
+          hint: 'Run "terok-mcp setup", which installs it or names the package to install.',
+          cause,
+        });
+      });
+      const ready = child.stdio[3];
+      if (ready instanceof Readable) await readiness(child, ready, command);
+      child.unref();
+      return { pid: child.pid ?? -1 };
     } finally {
       closeSync(log);
     }
   }
 
-  #options(command: { readonly env?: Readonly<Record<string, string>> | undefined; readonly cwd?: string | undefined }) {
+  #options(command: {
+    readonly env?: Readonly<Record<string, string>> | undefined;
+    readonly cwd?: string | undefined;
+  }) {
     return {
       env: { ...this.#baseEnv, ...command.env },
       extendEnv: false,
@@ -109,6 +124,51 @@ export class HostCommandRunner implements CommandRunner {
       windowsHide: true,
     };
   }
+}
+
+async function readiness(child: ChildProcess, ready: Readable, command: DetachedCommand): Promise<void> {
+  const timeoutMs = command.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  try {
+    const [first] = await Promise.race([
+      once(ready, 'data', { signal: AbortSignal.timeout(timeoutMs) }),
+      once(ready, 'end').then(() => []),
+    ]);
+    if (first === undefined) throw new CommandError(`"${command.file}" ended before it was ready`);
+  } catch (error) {
+    child.kill('SIGKILL');
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`"${command.file}" was not ready in ${timeoutMs} ms`, { cause: error });
+  } finally {
+    ready.destroy();
+  }
+}
+
+/**
+ * A child of the killed program may hold its pipes open for ever. Once the program has had its time to die,
+ * the pipes are closed from our side, so that a deadline is a deadline. Returns the way to call this off.
+ */
+function abandonPipes(
+  subprocess: {
+    readonly stdout: Readable | null;
+    readonly stderr: Readable | null;
+    readonly all?: Readable | undefined;
+  },
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): () => void {
+  const abandon = (): void => {
+    for (const pipe of [subprocess.stdout, subprocess.stderr, subprocess.all]) pipe?.destroy();
+  };
+  let timer = setTimeout(abandon, timeoutMs + KILL_DELAY_MS + 100);
+  const onAbort = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(abandon, KILL_DELAY_MS + 100);
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  };
 }
 
 async function forwardLines(lines: AsyncIterable<unknown>, onLine: (line: string) => void): Promise<void> {
@@ -129,11 +189,19 @@ function describeFailure(command: Command<unknown>, error: ExecaError, output: s
     });
   }
   if (error.timedOut) {
-    return new CommandError(`"${verb}" did not finish in ${command.timeoutMs ?? DEFAULT_TIMEOUT_MS} ms`, { details });
+    return new CommandError(`"${verb}" did not finish in ${command.timeoutMs ?? DEFAULT_TIMEOUT_MS} ms`, {
+      details,
+    });
   }
   if (error.code === 'ENOSPC' || /no space left on device/i.test(details)) {
-    return new CommandError(`"${verb}" failed: the disk is full`, { hint: 'Free some space and try again.', details });
+    return new CommandError(`"${verb}" failed: the disk is full`, {
+      hint: 'Free some space and try again.',
+      details,
+    });
   }
-  const how = error.exitCode === undefined ? (error.signal ?? error.code ?? 'no exit code') : `exit code ${error.exitCode}`;
+  const how =
+    error.exitCode === undefined
+      ? (error.signal ?? error.code ?? 'no exit code')
+      : `exit code ${error.exitCode}`;
   return new CommandError(`"${verb}" failed (${how})`, { details });
 }

@@ -12,15 +12,28 @@ export async function makePrivateDir(directory: string, uid: number): Promise<vo
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const info = await lstat(directory);
   if (!info.isDirectory() || info.uid !== uid) {
-    throw new HostError(`${directory} is not a directory of user ${uid}`, { hint: `Remove ${directory} and try again.` });
+    throw new HostError(`${directory} is not a directory of user ${uid}`, {
+      hint: `Remove ${directory} and try again.`,
+    });
   }
   await chmod(directory, 0o700);
 }
 
 /** Replaces a file as a whole: readers see the old or the new content, and a crash leaves one of them. */
-export async function writeFileAtomic(file: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}`);
-  const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
+export async function writeFileAtomic(
+  file: string,
+  content: string | Uint8Array,
+  mode = 0o600,
+): Promise<void> {
+  const temporary = path.join(
+    path.dirname(file),
+    `.${path.basename(file)}.${randomBytes(6).toString('hex')}`,
+  );
+  const handle = await open(
+    temporary,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    mode,
+  );
   try {
     await handle.writeFile(content);
     await handle.chmod(mode);

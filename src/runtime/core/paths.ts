@@ -61,7 +61,9 @@ export function resolvePaths(input: PathsInput): Paths {
     const value = env[name];
     if (value === undefined || value === '') return undefined;
     if (!path.isAbsolute(value)) {
-      throw new InvalidInputError(`${name} must be an absolute path, not "${value}"`, { hint: `Set ${name} to an absolute path or unset it.` });
+      throw new InvalidInputError(`${name} must be an absolute path, not "${value}"`, {
+        hint: `Set ${name} to an absolute path or unset it.`,
+      });
     }
     return path.resolve(value);
   };
@@ -101,9 +103,12 @@ export function resolvePaths(input: PathsInput): Paths {
   for (const [what, value] of Object.entries({ state, runtime, config })) {
     // Podman's volume syntax splits at colons and commas; a newline would split our own line formats.
     if (/[:,\n]/.test(value)) {
-      throw new InvalidInputError(`The ${what} directory "${value}" contains a colon, a comma or a line break`, {
-        hint: `Choose another place with TEROK_${what.toUpperCase()}_DIR.`,
-      });
+      throw new InvalidInputError(
+        `The ${what} directory "${value}" contains a colon, a comma or a line break`,
+        {
+          hint: `Choose another place with TEROK_${what.toUpperCase()}_DIR.`,
+        },
+      );
     }
   }
   assertSocketPath(path.join(paths.services, 'k0000/ssh-agent.sock'), 'TEROK_RUNTIME_DIR');
@@ -114,9 +119,12 @@ export function resolvePaths(input: PathsInput): Paths {
 export function assertSocketPath(socketPath: string, variable: string): void {
   const length = Buffer.byteLength(socketPath);
   if (length <= MAX_SOCKET_PATH_BYTES) return;
-  throw new InvalidInputError(`The socket path "${socketPath}" has ${length} bytes; the system allows ${MAX_SOCKET_PATH_BYTES}`, {
-    hint: `Set ${variable} to a shorter directory.`,
-  });
+  throw new InvalidInputError(
+    `The socket path "${socketPath}" has ${length} bytes; the system allows ${MAX_SOCKET_PATH_BYTES}`,
+    {
+      hint: `Set ${variable} to a shorter directory.`,
+    },
+  );
 }
 
 function fallbackRuntimeDir({ uid, ownsDirectory }: PathsInput): string {

@@ -101,7 +101,12 @@ export interface ContainerEngine {
   imageLabels(tag: string, signal?: AbortSignal): Promise<Readonly<Record<string, string>> | undefined>;
   pull(image: string, progress: Progress, signal?: AbortSignal): Promise<void>;
   /** Makes an image from a root file system archive. */
-  importImage(archive: string, tag: string, labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void>;
+  importImage(
+    archive: string,
+    tag: string,
+    labels: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<void>;
   build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<void>;
   /** Argument prefix that runs a host program inside the namespaces owning the engine's networks; empty for root. */
   hostNamespacePrefix(signal?: AbortSignal): Promise<readonly string[]>;
@@ -122,4 +127,3 @@ export const LABEL = {
   content: 'ai.terok.content-hash',
   base: 'ai.terok.base',
 } as const;
-

@@ -5,12 +5,21 @@ import { z } from 'zod';
 export const EgressRule = z.strictObject({
   address: z
     .string()
-    .refine((text) => isIP(text) !== 0, 'an IPv4 or IPv6 address; names are refused, for a name is not an address')
+    .refine(
+      (text) => isIP(text) !== 0,
+      'an IPv4 or IPv6 address; names are refused, for a name is not an address',
+    )
+    .transform(canonicalAddress)
     .describe('IPv4 or IPv6 address'),
   port: z.int().min(1).max(65_535),
   protocol: z.enum(['tcp', 'udp']),
 });
 export type EgressRule = z.infer<typeof EgressRule>;
+
+/** One spelling per address, the kernel's (RFC 5952). */
+function canonicalAddress(address: string): string {
+  return isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+}
 
 /** A destination the rules refused, as the kernel counted it: no text of the container's choosing in it. */
 export interface RefusedConnection {
@@ -35,14 +44,29 @@ export interface ShieldStatus {
  */
 export interface Shield {
   /** Returns the path to hand to the engine. Idempotent: rules of an existing pin are checked, the network revived. */
-  raise(task: string, rules: readonly EgressRule[], signal?: AbortSignal): Promise<{ readonly networkPath: string }>;
-  /** Opens exactly this; throws PolicyError for addresses that are never allowed (loopback, link-local, metadata, multicast). */
-  allow(task: string, rule: EgressRule, signal?: AbortSignal): Promise<void>;
+  raise(
+    task: string,
+    rules: readonly EgressRule[],
+    signal?: AbortSignal,
+  ): Promise<{ readonly networkPath: string }>;
+  /**
+   * Makes the opened destinations exactly these. Throws PolicyError for addresses that are never allowed
+   * (loopback, link-local, metadata, multicast, reserved).
+   */
+  open(task: string, rules: readonly EgressRule[], signal?: AbortSignal): Promise<void>;
   status(task: string, rules: readonly EgressRule[], signal?: AbortSignal): Promise<ShieldStatus>;
   /** Removes network process and pin. Idempotent. */
   lower(task: string, signal?: AbortSignal): Promise<void>;
   /** Tasks that have a pin or a network process, for reconciling. */
   raised(): Promise<readonly string[]>;
-  /** Re-attaches the pin of a running container whose pin vanished, or throws. */
-  adopt(task: string, containerPid: number, rules: readonly EgressRule[], signal?: AbortSignal): Promise<void>;
+  /**
+   * Takes over the network of a running container: names it again if its pin vanished, mends the opened
+   * destinations. Throws PolicyError when its rules are not ours.
+   */
+  adopt(
+    task: string,
+    containerPid: number,
+    rules: readonly EgressRule[],
+    signal?: AbortSignal,
+  ): Promise<void>;
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { EventActor } from '../core/event-log.ts';
 import type { TaskId } from '../core/ids.ts';
+import type { EgressRule, RefusedConnection } from '../shield/contract.ts';
 
 /**
  *   creating ──► starting ──► running ──► completed | failed
@@ -10,7 +12,16 @@ import type { TaskId } from '../core/ids.ts';
  * `starting`: the container runs, its workspace is not ready. `running`: it is. A `creating` task found after
  * a crash is undone whole.
  */
-export const TaskState = z.enum(['creating', 'starting', 'running', 'stopping', 'stopped', 'completed', 'failed', 'deleting']);
+export const TaskState = z.enum([
+  'creating',
+  'starting',
+  'running',
+  'stopping',
+  'stopped',
+  'completed',
+  'failed',
+  'deleting',
+]);
 export type TaskState = z.infer<typeof TaskState>;
 
 export const TaskMode = z.enum(['headless', 'interactive']);
@@ -52,7 +63,6 @@ export interface CreateTaskInput {
   /** With a prompt the agent runs headless on it; without one the sandbox idles, ready for a login. */
   readonly prompt?: string | undefined;
   readonly timeoutS?: number | undefined;
-  readonly branch?: string | undefined;
 }
 
 export interface LogRequest {
@@ -75,15 +85,42 @@ export interface LogPage {
 export interface Tasks {
   /** Makes a running sandbox. Returns when the container runs; `waitFor` tells when its workspace is ready. */
   create(input: CreateTaskInput, signal?: AbortSignal): Promise<Task>;
-  list(filter?: { readonly project?: string | undefined; readonly state?: TaskState | undefined }): readonly Task[];
+  list(filter?: {
+    readonly project?: string | undefined;
+    readonly state?: TaskState | undefined;
+  }): readonly Task[];
   /** Throws NotFoundError with a hint. Accepts a unique prefix of the id. */
   get(id: string): Task;
   report(id: string, signal?: AbortSignal): Promise<TaskReport>;
   /** Waits until the state differs from `while`, at most `waitMs`. The task is not touched when the wait ends. */
-  waitFor(id: string, options: { readonly until: (task: Task) => boolean; readonly waitMs: number }, signal?: AbortSignal): Promise<Task>;
+  waitFor(
+    id: string,
+    options: { readonly until: (task: Task) => boolean; readonly waitMs: number },
+    signal?: AbortSignal,
+  ): Promise<Task>;
   logs(request: LogRequest): Promise<LogPage>;
   stop(id: string, signal?: AbortSignal): Promise<Task>;
   delete(id: string, signal?: AbortSignal): Promise<{ readonly archived: readonly string[] }>;
   /** Tasks that keep the daemon alive. */
   activeCount(): number;
+}
+
+/** A task's network as tools show it. */
+export interface EgressReport {
+  readonly task: string;
+  readonly state: 'up' | 'down' | 'altered';
+  readonly allowed: readonly EgressRule[];
+  /** Destinations refused to this task so far, oldest first, at most 500; survives the namespace. */
+  readonly refused: readonly (RefusedConnection & { readonly at: string })[];
+  /** How many destinations that are. */
+  readonly refusedEver: number;
+}
+
+export interface Egress {
+  status(task: string, signal?: AbortSignal): Promise<EgressReport>;
+  /**
+   * Opens one address, port and protocol to a running task. Throws InvalidInputError for a name, PolicyError for
+   * an address that is never allowed, ConflictError when the task has ended.
+   */
+  allow(task: string, rule: unknown, actor: EventActor, signal?: AbortSignal): Promise<void>;
 }

@@ -1,0 +1,99 @@
+import type { ContainerSpec, IdMapping, ImageBuild } from '../contract.ts';
+
+/** Container address of a resolver that is never there: every lookup is refused by the rules, at once. */
+const NO_RESOLVER = '192.0.2.53';
+
+/**
+ * `podman create` arguments of a container (pure). Everything that could weaken the sandbox is decided here
+ * or absent: no capability, host namespace, device or privilege has another way in.
+ */
+export function createArgs(spec: ContainerSpec): readonly string[] {
+  return [
+    'create',
+    '--pull=never',
+    // An init as PID 1 passes signals on and reaps; without one, TERM is ignored and every stop takes the full grace.
+    '--init',
+    `--name=${spec.name}`,
+    `--hostname=${spec.hostname}`,
+    `--user=${spec.user}:${spec.user}`,
+    `--workdir=${spec.workdir}`,
+    ...idMappingArgs(spec.idMapping),
+    '--cap-drop=all',
+    ...spec.capabilities.map((capability) => `--cap-add=${capability}`),
+    ...(spec.noNewPrivileges ? ['--security-opt=no-new-privileges'] : []),
+    ...networkArgs(spec.network),
+    // sysfs of a foreign network namespace cannot be mounted here, and would list the host's devices.
+    '--tmpfs=/sys:ro,size=4k',
+    '--ipc=private',
+    '--uts=private',
+    '--umask=0022',
+    '--image-volume=ignore',
+    ...(spec.limits === undefined
+      ? []
+      : [
+          `--memory=${spec.limits.memoryBytes}b`,
+          `--memory-swap=${spec.limits.memoryBytes}b`,
+          `--pids-limit=${spec.limits.pids}`,
+          `--cpus=${spec.limits.cpus}`,
+        ]),
+    `--stop-timeout=${spec.stopTimeoutS}`,
+    '--log-driver=k8s-file',
+    `--log-opt=path=${spec.log.hostPath}`,
+    `--log-opt=max-size=${spec.log.maxBytes}`,
+    ...sortedEntries(spec.labels).map(([key, value]) => `--label=${key}=${value}`),
+    ...sortedEntries(spec.environment).map(([key, value]) => `--env=${key}=${value}`),
+    ...spec.mounts.map(
+      (mount) => `--volume=${mount.hostPath}:${mount.containerPath}:${mount.readOnly ? 'ro' : 'rw'},Z`,
+    ),
+    '--',
+    spec.image,
+    ...spec.command,
+  ];
+}
+
+/** `podman build` arguments (pure). The network is the host's: a build runs our Dockerfiles, before any agent. */
+export function buildArgs(build: ImageBuild, mounts: readonly string[]): readonly string[] {
+  return [
+    'build',
+    '--pull=never',
+    '--network=host',
+    '--format=oci',
+    '--layers',
+    '--force-rm',
+    `--file=${build.dockerfile}`,
+    `--tag=${build.tag}`,
+    ...sortedEntries(build.labels).map(([key, value]) => `--label=${key}=${value}`),
+    ...mounts.map((mount) => `--volume=${mount}`),
+    '--',
+    build.context,
+  ];
+}
+
+function idMappingArgs(mapping: IdMapping): readonly string[] {
+  switch (mapping.kind) {
+    case 'keep-id':
+      return [`--userns=keep-id:uid=${mapping.user},gid=${mapping.user}`];
+    case 'range':
+      return [
+        `--uidmap=0:${mapping.hostStart}:${mapping.size}`,
+        `--gidmap=0:${mapping.hostStart}:${mapping.size}`,
+      ];
+  }
+}
+
+function networkArgs(network: ContainerSpec['network']): readonly string[] {
+  switch (network.kind) {
+    case 'none':
+      return ['--network=none'];
+    case 'namespace':
+      return [
+        `--network=ns:${network.path}`,
+        `--dns=${NO_RESOLVER}`,
+        '--dns-opt=timeout:1',
+        '--dns-opt=attempts:1',
+      ];
+  }
+}
+
+const sortedEntries = (record: Readonly<Record<string, string>>): readonly (readonly [string, string])[] =>
+  Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));

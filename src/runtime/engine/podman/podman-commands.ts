@@ -1,0 +1,114 @@
+import { asNothing, asText, type Command } from '../../core/command.ts';
+import type { PodmanPaths } from '../../core/paths.ts';
+import type { ContainerSpec, ContainerState, ImageBuild } from '../contract.ts';
+import { buildArgs, createArgs } from './podman-args.ts';
+import {
+  type PodmanInfo,
+  parseContainers,
+  parseImageLabels,
+  parseInfo,
+  parseNames,
+} from './podman-output.ts';
+
+/** Flags and environment that make every Podman call use our own store and configuration (pure). */
+export function podmanBase(paths: PodmanPaths): {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+} {
+  return {
+    args: [
+      `--root=${paths.graphRoot}`,
+      `--runroot=${paths.runRoot}`,
+      `--tmpdir=${paths.tmpDir}`,
+      '--storage-driver=overlay',
+    ],
+    // Replaces every other containers.conf, the user's and the distribution's.
+    env: { CONTAINERS_CONF: paths.containersConf },
+  };
+}
+
+const NO_SUCH = 125;
+
+/** Every Podman verb we use, as values. */
+export class PodmanCommands {
+  readonly #paths: PodmanPaths;
+
+  constructor(deps: { readonly paths: PodmanPaths }) {
+    this.#paths = deps.paths;
+  }
+
+  info(): Command<PodmanInfo> {
+    return this.#podman(['info', '--format=json'], parseInfo);
+  }
+
+  create(spec: ContainerSpec): Command<string> {
+    return this.#podman(createArgs(spec), ({ stdout }) => stdout.trim(), { timeoutMs: 60_000 });
+  }
+
+  start(name: string): Command<void> {
+    return this.#podman(['start', '--', name], asNothing, { timeoutMs: 60_000 });
+  }
+
+  stop(name: string, graceS: number): Command<void> {
+    return this.#podman(['stop', '--ignore', `--time=${graceS}`, '--', name], asNothing, {
+      timeoutMs: (graceS + 30) * 1000,
+    });
+  }
+
+  remove(name: string): Command<void> {
+    return this.#podman(['rm', '--force', '--ignore', '--time=0', '--volumes', '--', name], asNothing, {
+      timeoutMs: 60_000,
+    });
+  }
+
+  list(labels: Readonly<Record<string, string>>): Command<readonly string[]> {
+    const filters = Object.entries(labels).map(([key, value]) => `--filter=label=${key}=${value}`);
+    return this.#podman(['ps', '--all', '--no-trunc', '--format={{.ID}}', ...filters], parseNames);
+  }
+
+  /** A name that does not exist fails the whole call (exit code 125): callers ask `list` first or accept it. */
+  inspect(names: readonly string[]): Command<readonly ContainerState[]> {
+    return this.#podman(['container', 'inspect', '--format=json', '--', ...names], parseContainers, {
+      okCodes: [0, NO_SUCH],
+    });
+  }
+
+  imageLabels(tag: string): Command<Readonly<Record<string, string>> | undefined> {
+    return this.#podman(['image', 'inspect', '--format=json', '--', tag], parseImageLabels, {
+      okCodes: [0, NO_SUCH],
+    });
+  }
+
+  pull(image: string): Command<void> {
+    return this.#podman(['pull', '--', image], asNothing, { timeoutMs: 900_000 });
+  }
+
+  importImage(archive: string, tag: string, labels: Readonly<Record<string, string>>): Command<void> {
+    const changes = Object.entries(labels).map(([key, value]) => `--change=LABEL ${key}=${value}`);
+    return this.#podman(
+      ['import', '--quiet', '--change=CMD ["bash"]', ...changes, '--', archive, tag],
+      asNothing,
+      {
+        timeoutMs: 300_000,
+      },
+    );
+  }
+
+  build(build: ImageBuild, mounts: readonly string[]): Command<void> {
+    return this.#podman(buildArgs(build, mounts), asNothing, { timeoutMs: 3_600_000 });
+  }
+
+  /** Any rootless call makes the pause process that holds our user and mount namespaces; this is the cheapest. */
+  wakeNamespaces(): Command<string> {
+    return this.#podman(['unshare', 'true'], asText);
+  }
+
+  #podman<T>(
+    args: readonly string[],
+    parse: Command<T>['parse'],
+    options: { readonly timeoutMs?: number; readonly okCodes?: readonly number[] } = {},
+  ): Command<T> {
+    const base = podmanBase(this.#paths);
+    return { file: 'podman', args: [...base.args, ...args], env: base.env, parse, ...options };
+  }
+}

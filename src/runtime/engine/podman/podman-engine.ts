@@ -1,0 +1,208 @@
+import path from 'node:path';
+import type { Command, CommandRunner } from '../../core/command.ts';
+import { CommandError, ConflictError, HostError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+import type { Paths } from '../../core/paths.ts';
+import type {
+  ContainerEngine,
+  ContainerSpec,
+  ContainerState,
+  EngineInfo,
+  IdMapping,
+  ImageBuild,
+  Progress,
+} from '../contract.ts';
+import { watchExits } from './exit-watcher.ts';
+import { loadPausePid } from './pause-process-loader.ts';
+import { PodmanCommands } from './podman-commands.ts';
+import type { PodmanInfo } from './podman-output.ts';
+
+const EXIT_POLL_MS = 5_000;
+
+export interface PodmanEngineDeps {
+  readonly runner: CommandRunner;
+  readonly paths: Paths;
+  readonly uid: number;
+  readonly gid: number;
+  readonly logger: Logger;
+  /** Host ids that container ids map to when we are root; asked for only then. */
+  readonly rootfulRange: () => { readonly hostStart: number; readonly size: number } | undefined;
+  /** `host:container:options` volumes that every build sees: CA bundle, package caches. */
+  readonly buildMounts: () => readonly string[];
+}
+
+/** Podman behind the engine contract, through its command line, on a store of our own. */
+export class PodmanEngine implements ContainerEngine {
+  readonly #deps: PodmanEngineDeps;
+  readonly #commands: PodmanCommands;
+  #info: Promise<EngineInfo> | undefined;
+
+  constructor(deps: PodmanEngineDeps) {
+    this.#deps = deps;
+    this.#commands = new PodmanCommands({ paths: deps.paths.podman });
+  }
+
+  async info(signal?: AbortSignal): Promise<EngineInfo> {
+    this.#info ??= this.#deps.runner.run(this.#commands.info(), { signal }).then(describeEngine);
+    try {
+      return await this.#info;
+    } catch (error) {
+      this.#info = undefined;
+      throw error;
+    }
+  }
+
+  idMapping(user: number): IdMapping {
+    if (this.#deps.uid !== 0) return { kind: 'keep-id', user };
+    return { kind: 'range', ...this.#range() };
+  }
+
+  hostOwner(user: number): { readonly uid: number; readonly gid: number } {
+    if (this.#deps.uid !== 0) return { uid: this.#deps.uid, gid: this.#deps.gid };
+    const { hostStart } = this.#range();
+    return { uid: hostStart + user, gid: hostStart + user };
+  }
+
+  async launch(spec: ContainerSpec, signal?: AbortSignal): Promise<{ readonly id: string }> {
+    const id = await this.#run(this.#commands.create(spec), signal).catch((error: unknown) => {
+      throw explainCreate(spec, error);
+    });
+    try {
+      await this.#run(this.#commands.start(spec.name), signal);
+      return { id };
+    } catch (error) {
+      // Not with the caller's signal: it may be what ended the start.
+      await this.remove(spec.name).catch((cause: unknown) => {
+        this.#deps.logger.warn(
+          { container: spec.name, error: String(cause) },
+          'a container that failed to start was not removed',
+        );
+      });
+      throw error;
+    }
+  }
+
+  async stop(name: string, graceS: number, signal?: AbortSignal): Promise<void> {
+    await this.#run(this.#commands.stop(name, graceS), signal);
+  }
+
+  async remove(name: string, signal?: AbortSignal): Promise<void> {
+    await this.#run(this.#commands.remove(name), signal);
+  }
+
+  async inspect(name: string, signal?: AbortSignal): Promise<ContainerState | undefined> {
+    return (await this.#run(this.#commands.inspect([name]), signal))[0];
+  }
+
+  async list(
+    labels: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<readonly ContainerState[]> {
+    const ids = await this.#run(this.#commands.list(labels), signal);
+    return ids.length === 0 ? [] : await this.#run(this.#commands.inspect(ids), signal);
+  }
+
+  async imageLabels(
+    tag: string,
+    signal?: AbortSignal,
+  ): Promise<Readonly<Record<string, string>> | undefined> {
+    return await this.#run(this.#commands.imageLabels(tag), signal);
+  }
+
+  async pull(image: string, progress: Progress, signal?: AbortSignal): Promise<void> {
+    await this.#deps.runner.run(this.#commands.pull(image), { signal, onLine: progress });
+  }
+
+  async importImage(
+    archive: string,
+    tag: string,
+    labels: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#run(this.#commands.importImage(archive, tag, labels), signal);
+  }
+
+  async build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<void> {
+    await this.#deps.runner.run(this.#commands.build(build, this.#deps.buildMounts()), {
+      signal,
+      onLine: progress,
+    });
+  }
+
+  async hostNamespacePrefix(signal?: AbortSignal): Promise<readonly string[]> {
+    if (this.#deps.uid === 0) return [];
+    const pid = (await this.#pausePid()) ?? (await this.#wakePauseProcess(signal));
+    return ['nsenter', `--target=${pid}`, '--user', '--mount', '--preserve-credentials', '--'];
+  }
+
+  watchExits(listener: () => void): () => void {
+    return watchExits(this.#deps.paths.podman.tmpDir, EXIT_POLL_MS, listener);
+  }
+
+  async #wakePauseProcess(signal?: AbortSignal): Promise<number> {
+    await this.#run(this.#commands.wakeNamespaces(), signal);
+    const pid = await this.#pausePid();
+    if (pid !== undefined) return pid;
+    throw new HostError('Rootless Podman keeps no namespace to put task networks in', {
+      hint: 'Run "terok-mcp doctor"; user namespaces or subordinate ids may be missing.',
+    });
+  }
+
+  #pausePid(): Promise<number | undefined> {
+    const { paths, uid } = this.#deps;
+    return loadPausePid([paths.podman.tmpDir, path.join(paths.xdgRuntime, 'libpod/tmp')], uid);
+  }
+
+  #range(): { readonly hostStart: number; readonly size: number } {
+    const range = this.#deps.rootfulRange();
+    if (range !== undefined) return range;
+    throw new HostError('No subordinate id range is set aside for containers of root', {
+      hint: 'Run "terok-mcp setup".',
+    });
+  }
+
+  #run<T>(command: Command<T>, signal?: AbortSignal): Promise<T> {
+    return this.#deps.runner.run(command, { signal });
+  }
+}
+
+function describeEngine(info: PodmanInfo): EngineInfo {
+  return {
+    name: 'podman',
+    version: info.version,
+    isRootless: info.isRootless,
+    storageDriver: info.storageDriver,
+    cgroupVersion: info.cgroupVersion,
+    limitsUnavailable: whyNoLimits(info),
+  };
+}
+
+/** Rootless limits need cgroup v2 with the controllers delegated (podman-run(1), "Resource limits"). */
+function whyNoLimits(info: PodmanInfo): string | undefined {
+  if (!info.isRootless) return undefined;
+  if (info.cgroupVersion !== 'v2')
+    return 'rootless Podman enforces no memory, cpu or process limit on cgroups v1';
+  const missing = ['memory', 'pids', 'cpu'].filter(
+    (controller) => !info.cgroupControllers.includes(controller),
+  );
+  return missing.length === 0
+    ? undefined
+    : `the ${missing.join(', ')} controller is not delegated to this user`;
+}
+
+function explainCreate(spec: ContainerSpec, error: unknown): unknown {
+  if (!(error instanceof CommandError)) return error;
+  if (/name .* is (already )?in use|already in use by/i.test(error.details ?? '')) {
+    return new ConflictError(`A container named ${spec.name} exists already`, {
+      details: error.details,
+      cause: error,
+    });
+  }
+  if (/image not known|no such image/i.test(error.details ?? '')) {
+    return new HostError(`The image ${spec.image} is not there`, {
+      hint: 'Run "terok-mcp setup".',
+      cause: error,
+    });
+  }
+  return error;
+}

@@ -1,0 +1,84 @@
+import type { AgentFile } from '../agents/contract.ts';
+import { type ContainerSpec, type EngineInfo, type IdMapping, LABEL } from '../engine/contract.ts';
+import type { Project } from '../projects/contract.ts';
+import type { Task } from './contract.ts';
+import type { TaskPaths } from './task-files-store.ts';
+
+/** `dev` of the images. */
+export const CONTAINER_USER = 1000;
+const MAX_LOG_BYTES = 256 * 1024 * 1024;
+
+/** What sudo needs to become root inside the container, and nothing that touches networks, devices or the host. */
+const SUDO_CAPABILITIES = ['AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID'] as const;
+
+export interface RunSpecInput {
+  readonly task: Task;
+  readonly project: Project;
+  readonly agent: AgentFile;
+  readonly image: string;
+  readonly paths: TaskPaths;
+  readonly networkPath: string;
+  readonly idMapping: IdMapping;
+  readonly engine: Pick<EngineInfo, 'limitsUnavailable'>;
+  readonly instance: string;
+  readonly timeoutS: number;
+}
+
+/** One task's container, whole (pure). The isolation here is not negotiable by project or caller, only tightened. */
+export function runSpec(input: RunSpecInput): ContainerSpec {
+  const { task, project, agent, paths } = input;
+  const { run, relay } = project.settings;
+  return {
+    name: task.container,
+    hostname: task.id,
+    image: input.image,
+    command: command(task, agent, input.timeoutS),
+    workdir: '/workspace',
+    user: CONTAINER_USER,
+    idMapping: input.idMapping,
+    environment: {
+      TASK_ID: task.id,
+      PROJECT_NAME: task.project,
+      REPO_ROOT: '/workspace',
+      CODE_REPO: `http://localhost:9418/${task.project}.git`,
+      GIT_BRANCH: task.baseBranch,
+      GIT_RESET_MODE: 'none',
+      GIT_AUTHOR_NAME: agent.title,
+      GIT_AUTHOR_EMAIL: `${agent.name}@terok.invalid`,
+      GIT_COMMITTER_NAME: agent.title,
+      GIT_COMMITTER_EMAIL: `${agent.name}@terok.invalid`,
+      ...(task.restricted ? {} : { TEROK_UNRESTRICTED: '1' }),
+      ...(relay === undefined ? {} : { TEROK_RELAY: '1' }),
+    },
+    labels: {
+      [LABEL.instance]: input.instance,
+      [LABEL.project]: task.project,
+      [LABEL.task]: task.id,
+      [LABEL.mode]: task.mode,
+      [LABEL.agent]: task.agent,
+    },
+    mounts: [
+      { hostPath: paths.workspace, containerPath: '/workspace', readOnly: false },
+      { hostPath: paths.agentConfig, containerPath: '/home/dev/.terok', readOnly: false },
+      { hostPath: paths.services, containerPath: '/run/terok', readOnly: true },
+    ],
+    network: { kind: 'namespace', path: input.networkPath },
+    capabilities: task.restricted ? [] : SUDO_CAPABILITIES,
+    noNewPrivileges: task.restricted,
+    limits:
+      input.engine.limitsUnavailable === undefined
+        ? { memoryBytes: run.memory, pids: run.pids, cpus: run.cpus }
+        : undefined,
+    log: { hostPath: paths.log, maxBytes: MAX_LOG_BYTES },
+    stopTimeoutS: run.shutdown_timeout,
+  };
+}
+
+function command(task: Task, agent: AgentFile, timeoutS: number): readonly string[] {
+  switch (task.mode) {
+    case 'headless':
+      return ['terok-init', 'headless', String(timeoutS), ...agent.headless.command];
+    case 'interactive':
+      return ['terok-init', 'interactive'];
+  }
+}

@@ -1,0 +1,136 @@
+import { chmod, chown, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { asNothing, type CommandRunner } from '../core/command.ts';
+import { writeFileAtomic } from '../core/files.ts';
+import type { Paths } from '../core/paths.ts';
+import type { Task } from './contract.ts';
+
+/** Where one task's files are on the host. Only `workspace` and `agentConfig` are writable from inside. */
+export interface TaskPaths {
+  readonly root: string;
+  readonly workspace: string;
+  readonly agentConfig: string;
+  readonly log: string;
+  /** Mounted read-only at /run/terok. */
+  readonly services: string;
+  readonly gateSocket: string;
+  readonly relaySocket: string;
+}
+
+export interface TaskFilesDeps {
+  readonly paths: Paths;
+  readonly runner: CommandRunner;
+  /** See ContainerEngine.hostNamespacePrefix: files of subordinate ids can be removed only in there. */
+  readonly namespacePrefix: () => Promise<readonly string[]>;
+}
+
+/** Makes and removes the directories of tasks. Nothing a container can write is read or followed here. */
+export class TaskFilesStore {
+  readonly #deps: TaskFilesDeps;
+
+  constructor(deps: TaskFilesDeps) {
+    this.#deps = deps;
+  }
+
+  pathsOf(task: Pick<Task, 'id' | 'project'>): TaskPaths {
+    const root = path.join(this.#deps.paths.tasks, task.project, task.id);
+    const services = path.join(this.#deps.paths.services, task.id);
+    return {
+      root,
+      workspace: path.join(root, 'workspace-dangerous'),
+      agentConfig: path.join(root, 'agent-config'),
+      log: path.join(root, 'logs/container.log'),
+      services,
+      gateSocket: path.join(services, 'gate.sock'),
+      relaySocket: path.join(services, 'relay.sock'),
+    };
+  }
+
+  async create(task: Task, owner: { readonly uid: number; readonly gid: number }): Promise<void> {
+    const paths = this.pathsOf(task);
+    await mkdir(paths.root, { recursive: true, mode: 0o700 });
+    await mkdir(path.dirname(paths.log), { recursive: true, mode: 0o700 });
+    for (const writable of [paths.workspace, paths.agentConfig]) {
+      await mkdir(writable, { recursive: true, mode: 0o700 });
+      await chown(writable, owner.uid, owner.gid);
+    }
+    await this.createServices(task);
+  }
+
+  /** The parent is private, so modes in here only decide what the container may do. */
+  async createServices(task: Pick<Task, 'id' | 'project'>): Promise<void> {
+    const { services } = this.pathsOf(task);
+    await mkdir(path.dirname(services), { recursive: true, mode: 0o700 });
+    await mkdir(services, { recursive: true, mode: 0o755 });
+    await chmod(services, 0o755);
+  }
+
+  async writeService(
+    task: Pick<Task, 'id' | 'project'>,
+    name: 'prompt' | 'gate-token',
+    content: string,
+  ): Promise<void> {
+    await writeFileAtomic(path.join(this.pathsOf(task).services, name), content, 0o644);
+  }
+
+  async removeServices(task: { readonly id: string }): Promise<void> {
+    await rm(path.join(this.#deps.paths.services, task.id), { recursive: true, force: true });
+  }
+
+  async remove(task: Pick<Task, 'id' | 'project'>): Promise<void> {
+    const { root } = this.pathsOf(task);
+    await this.removeServices(task);
+    try {
+      await rm(root, { recursive: true, force: true });
+    } catch {
+      const [file = 'rm', ...prefix] = [...(await this.#deps.namespacePrefix()), 'rm'];
+      await this.#deps.runner.run({
+        file,
+        args: [...prefix, '-rf', '--one-file-system', '--', root],
+        timeoutMs: 300_000,
+        parse: asNothing,
+      });
+    }
+  }
+
+  /** Keeps the log and what was known of the task; returns the directory. */
+  async archive(task: Task, stamp: string): Promise<string> {
+    const directory = path.join(
+      this.#deps.paths.state,
+      'archive',
+      task.project,
+      'tasks',
+      `${stamp}_${task.id}`,
+    );
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await writeFileAtomic(path.join(directory, 'task.json'), `${JSON.stringify(task, undefined, 2)}\n`);
+    await rename(this.pathsOf(task).log, path.join(directory, 'container.log')).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+      },
+    );
+    return directory;
+  }
+
+  /** Task ids that have a directory, by project: for finding what a crash left. */
+  async onDisk(): Promise<readonly { readonly project: string; readonly id: string }[]> {
+    const projects = await listDirectory(this.#deps.paths.tasks);
+    const perProject = await Promise.all(
+      projects.map(async (project) =>
+        (await listDirectory(path.join(this.#deps.paths.tasks, project))).map((id) => ({ project, id })),
+      ),
+    );
+    return perProject.flat();
+  }
+
+  async servicesOnDisk(): Promise<readonly string[]> {
+    return await listDirectory(this.#deps.paths.services);
+  }
+}
+
+async function listDirectory(directory: string): Promise<readonly string[]> {
+  return await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+}

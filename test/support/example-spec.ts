@@ -1,0 +1,64 @@
+import { ProjectId, TaskId } from '../../src/runtime/core/ids.ts';
+import type { ContainerSpec } from '../../src/runtime/engine/contract.ts';
+import { ProjectFile } from '../../src/runtime/projects/contract.ts';
+import type { Task } from '../../src/runtime/tasks/contract.ts';
+import { runSpec } from '../../src/runtime/tasks/run-spec.ts';
+
+export function exampleTask(change: Partial<Task> = {}): Task {
+  return {
+    id: TaskId.parse('k3f9a'),
+    project: 'demo',
+    name: 'scripted-k3f9a',
+    mode: 'headless',
+    agent: 'scripted',
+    restricted: false,
+    state: 'running',
+    container: 'demo-run-k3f9a',
+    baseBranch: 'main',
+    exitCode: undefined,
+    failure: undefined,
+    createdAt: '2026-01-02T03:04:05.000Z',
+    startedAt: undefined,
+    finishedAt: undefined,
+    ...change,
+  };
+}
+
+/** A container as `runSpec` makes it, with fixed paths. */
+export function exampleSpec(
+  options: { readonly restricted?: boolean; readonly limits?: boolean; readonly relay?: boolean } = {},
+): ContainerSpec {
+  return runSpec({
+    task: exampleTask({ restricted: options.restricted ?? false }),
+    project: {
+      id: ProjectId.parse('demo'),
+      file: '/config/projects/demo/project.yml',
+      settings: ProjectFile.parse({
+        git: { upstream_url: 'https://git.example/demo.git' },
+        ...(options.relay === true ? { relay: { endpoint: 'tcp://127.0.0.1:8090' } } : {}),
+      }),
+    },
+    agent: {
+      name: 'scripted',
+      title: 'Scripted agent',
+      description: 'Runs steps.',
+      install: { bundled: ['terok-scripted'] },
+      headless: { command: ['terok-scripted'], prompt: 'stdin' },
+    },
+    image: 'terok-l1-cli:debian-trixie',
+    paths: {
+      root: '/state/core/tasks/demo/k3f9a',
+      workspace: '/state/core/tasks/demo/k3f9a/workspace-dangerous',
+      agentConfig: '/state/core/tasks/demo/k3f9a/agent-config',
+      log: '/state/core/tasks/demo/k3f9a/logs/container.log',
+      services: '/run/terok/tasks/k3f9a',
+      gateSocket: '/run/terok/tasks/k3f9a/gate.sock',
+      relaySocket: '/run/terok/tasks/k3f9a/relay.sock',
+    },
+    networkPath: '/run/terok/netns/k3f9a',
+    idMapping: { kind: 'keep-id', user: 1000 },
+    engine: { limitsUnavailable: options.limits === true ? undefined : 'no controller' },
+    instance: '0123456789ab',
+    timeoutS: 1800,
+  });
+}

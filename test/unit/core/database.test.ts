@@ -1,0 +1,56 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import Database from 'better-sqlite3';
+import { describe, expect, it } from 'vitest';
+import { acquireProcessLock, openDatabase } from '../../../src/runtime/core/database.ts';
+
+const directory = mkdtempSync('/tmp/tk-db-');
+
+describe('the state database', () => {
+  it('is made, private, and opens again', () => {
+    const file = path.join(directory, 'new.db');
+    openDatabase(file).close();
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const again = openDatabase(file);
+    expect(again.pragma('journal_mode', { simple: true })).toBe('wal');
+    again.close();
+  });
+
+  it('of a newer release is refused and left as it is', () => {
+    const file = path.join(directory, 'newer.db');
+    const newer = new Database(file);
+    newer.pragma('user_version = 999');
+    newer.close();
+    const before = readFileSync(file);
+    expect(() => openDatabase(file)).toThrow(/newer terok-mcp/);
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  it('that is no database is one clear error', () => {
+    const file = path.join(directory, 'garbage.db');
+    writeFileSync(file, 'x'.repeat(10_000));
+    expect(() => openDatabase(file)).toThrow(`${file} cannot be opened`);
+  });
+});
+
+describe('the process lock', () => {
+  it('is held by one process at a time and dies with it', () => {
+    const file = path.join(directory, 'daemon.lock');
+    const lock = acquireProcessLock(file);
+    expect(tryInOtherProcess(file)).toBe('busy');
+    lock.release();
+    expect(tryInOtherProcess(file)).toBe('taken');
+    // The other process ended by SIGKILL while it held the lock.
+    acquireProcessLock(file).release();
+  });
+});
+
+function tryInOtherProcess(file: string): string {
+  const script = `
+    const Database = require('better-sqlite3');
+    const database = new Database(${JSON.stringify(file)}, { timeout: 0 });
+    try { database.exec('BEGIN EXCLUSIVE'); process.stdout.write('taken', () => process.kill(process.pid, 'SIGKILL')); }
+    catch { process.stdout.write('busy'); }`;
+  return spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout;
+}

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import type { ContainerSpec } from '../../../src/runtime/engine/contract.ts';
+import { buildArgs, createArgs } from '../../../src/runtime/engine/podman/podman-args.ts';
+import { exampleSpec } from '../../support/example-spec.ts';
+
+const text = (args: readonly string[]): string => `${args.join('\n')}\n`;
+const rootful: Partial<ContainerSpec> = { idMapping: { kind: 'range', hostStart: 200_000, size: 65_536 } };
+
+describe('podman create', () => {
+  it.each<[string, ContainerSpec]>([
+    ['unrestricted-rootless', exampleSpec()],
+    ['restricted-rootless', exampleSpec({ restricted: true })],
+    ['restricted-rootful', { ...exampleSpec({ restricted: true, limits: true }), ...rootful }],
+    ['no-network', { ...exampleSpec({ restricted: true }), network: { kind: 'none' } }],
+  ])('of an %s container', async (name, spec) => {
+    await expect(text(createArgs(spec))).toMatchFileSnapshot(`../../golden/podman/${name}.txt`);
+  });
+
+  it('drops every capability first, whatever is added', () => {
+    const args = createArgs(exampleSpec());
+    expect(args.indexOf('--cap-drop=all')).toBeGreaterThan(-1);
+    expect(args.indexOf('--cap-drop=all')).toBeLessThan(args.findIndex((arg) => arg.startsWith('--cap-add')));
+    expect(args.filter((arg) => arg.startsWith('--cap-add')).join()).not.toMatch(/NET_|SYS_|MKNOD|ALL/i);
+  });
+
+  it('lets no image or command become a flag', () => {
+    const args = createArgs({ ...exampleSpec(), image: '--privileged', command: ['--network=host'] });
+    expect(args.slice(-3)).toEqual(['--', '--privileged', '--network=host']);
+    expect(args.slice(0, -3)).not.toContain('--privileged');
+  });
+});
+
+it('podman build', async () => {
+  const args = buildArgs(
+    {
+      tag: 'terok-l0:debian-trixie',
+      dockerfile: '/context/L0.Dockerfile',
+      context: '/context',
+      labels: { 'ai.terok.content-hash': 'abc' },
+    },
+    ['/etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt:ro'],
+  );
+  await expect(text(args)).toMatchFileSnapshot('../../golden/podman/build.txt');
+});
