@@ -1,5 +1,4 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { silentLogger } from '../../src/runtime/core/log.ts';
 import { findProcesses } from '../../src/runtime/core/process-table-loader.ts';
 import { listRules, loadRules } from '../../src/runtime/shield/network-commands.ts';
 import { PinStore } from '../../src/runtime/shield/pin-store.ts';
@@ -17,7 +16,6 @@ const shieldWith = (program: NetworkProgram): PinnedShield =>
     networkProgram: async () => program,
     isRoot,
     resourcesDir,
-    logger: silentLogger,
   });
 
 /** Runs a program in the task's network as the host can: with every privilege over it. */
@@ -134,7 +132,6 @@ it('takes the pin away again when the network program fails', async () => {
     networkProgram: () => Promise.reject(new Error('no program')),
     isRoot,
     resourcesDir,
-    logger: silentLogger,
   });
   await expect(shield.raise('k0ddd', [])).rejects.toThrow('no program');
   expect(await shield.raised()).not.toContain('k0ddd');

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { HostCommandRunner } from '../../src/runtime/core/exec.ts';
 import { silentLogger } from '../../src/runtime/core/log.ts';
 import { type Paths, resolvePaths } from '../../src/runtime/core/paths.ts';
-import { loadSubordinateRange } from '../../src/runtime/core/subordinate-ids-loader.ts';
+import { loadSubordinateRangeSync } from '../../src/runtime/core/subordinate-ids-loader.ts';
 import { PodmanEngine } from '../../src/runtime/engine/podman/podman-engine.ts';
 
 export const resourcesDir = path.resolve(import.meta.dirname, '../../resources');
@@ -69,7 +69,6 @@ export function podmanEngine(paths: Paths): PodmanEngine {
     uid,
     gid,
     logger: silentLogger,
-    rootfulRange: () => loadSubordinateRange({ owner: 'root' }),
-    buildMounts: () => [],
+    rootfulRange: () => loadSubordinateRangeSync({ owner: 'root' }),
   });
 }

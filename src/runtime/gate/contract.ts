@@ -26,7 +26,10 @@ export interface Gate {
   /** Throws NotFoundError for an unknown branch or base. */
   diff(request: DiffRequest, signal?: AbortSignal): Promise<Diff>;
   /** The patch text itself, cleaned and cut; `nextOffset` continues. */
-  patch(request: DiffRequest & { readonly offset: number; readonly maxChars: number }, signal?: AbortSignal): Promise<PatchPage>;
+  patch(
+    request: DiffRequest & { readonly offset: number; readonly maxChars: number },
+    signal?: AbortSignal,
+  ): Promise<PatchPage>;
   /**
    * Checks that `branch` exists and still is at `head`; throws ConflictError when it moved, InvalidInputError
    * for an abbreviated or malformed commit.
@@ -37,6 +40,8 @@ export interface Gate {
    * fast-forward), CommandError (unreachable, refused); in every failure nothing has moved anywhere.
    */
   promote(request: PromoteRequest, signal?: AbortSignal): Promise<PromotionResult>;
+  /** Whether upstream's target contains the commit, asked of upstream now. Throws as `checkHead`, or CommandError. */
+  isPromoted(request: PromoteRequest, signal?: AbortSignal): Promise<boolean>;
   /** Archives unpromoted heads and removes the task's refs. Idempotent. Returns what was archived. */
   closeTask(project: Project, task: string, signal?: AbortSignal): Promise<readonly ArchivedHead[]>;
   /** Ids of tasks that have refs in the project's gate, for reconciling. */

@@ -12,4 +12,9 @@ export interface Images {
   ensure(progress: Progress, signal?: AbortSignal): Promise<ReadyImages>;
   /** Which of the layers would be built, without building: for `setup --check` and `doctor`. */
   plan(signal?: AbortSignal): Promise<{ readonly missing: readonly string[] }>;
+  /**
+   * Whether `ensure` would have to build a base image here, for which the host needs mmdebstrap. `mayAskEngine`
+   * false: answers without touching the engine, as before the first set-up.
+   */
+  wouldBuildBase(options: { readonly mayAskEngine: boolean }, signal?: AbortSignal): Promise<boolean>;
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { branchNameProblem } from '../core/branch-name.ts';
 import { ProjectId } from '../core/ids.ts';
+import { parseUpstreamUrl } from '../core/upstream-url.ts';
 
 /** Where agents' pushes may go, and who lets them on. */
 export const PromotionApproval = z.enum(['human', 'supervisor', 'disabled']);
@@ -11,6 +13,19 @@ const memory = z
     const unit = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[text.slice(-1) as 'k' | 'm' | 'g'];
     return Number(text.slice(0, -1)) * unit;
   });
+
+const upstreamUrl = z
+  .string()
+  .max(2000)
+  .superRefine((url, context) => {
+    const parsed = parseUpstreamUrl(url);
+    if (!parsed.isValid) context.addIssue({ code: 'custom', message: parsed.problem });
+  });
+
+const branchName = z.string().superRefine((name, context) => {
+  const problem = branchNameProblem(name);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+});
 
 /** `project.yml`. Unknown keys are errors; every key says what it does. */
 export const ProjectFile = z.strictObject({
@@ -25,18 +40,52 @@ export const ProjectFile = z.strictObject({
     })
     .prefault({}),
   git: z.strictObject({
-    upstream_url: z.string().min(1).max(2000).describe('The real repository: a URL (https, ssh, git, file) or an absolute path.'),
-    default_branch: z.string().min(1).max(200).optional().describe("Branch tasks start on. Default: the upstream's own HEAD."),
+    upstream_url: upstreamUrl.describe(
+      'The real repository: a URL (https, ssh, git, file) or an absolute path.',
+    ),
+    default_branch: branchName
+      .optional()
+      .describe("Branch tasks start on. Default: the upstream's own HEAD."),
   }),
   run: z
     .strictObject({
-      default_agent: z.string().min(1).max(64).default('scripted').describe('Agent for tasks that name none.'),
-      restricted: z.boolean().default(false).describe('true: no-new-privileges, no sudo inside the container.'),
-      memory: memory.default(8 * 1024 ** 3).describe('Memory limit of a task, like "8g", where the host can enforce it.'),
-      cpus: z.number().positive().max(1024).default(4).describe('CPU limit of a task, where the host can enforce it.'),
-      pids: z.int().min(16).max(100_000).default(2048).describe('Process limit of a task, where the host can enforce it.'),
-      shutdown_timeout: z.int().min(0).max(600).default(10).describe('Seconds between TERM and KILL when a task is stopped.'),
-      timeout: z.int().min(1).max(86_400).default(1800).describe('Seconds a headless run may take; then exit code 124.'),
+      default_agent: z
+        .string()
+        .min(1)
+        .max(64)
+        .default('scripted')
+        .describe('Agent for tasks that name none.'),
+      restricted: z
+        .boolean()
+        .default(false)
+        .describe('true: no-new-privileges, no sudo inside the container.'),
+      memory: memory
+        .default(8 * 1024 ** 3)
+        .describe('Memory limit of a task, like "8g", where the host can enforce it.'),
+      cpus: z
+        .number()
+        .positive()
+        .max(1024)
+        .default(4)
+        .describe('CPU limit of a task, where the host can enforce it.'),
+      pids: z
+        .int()
+        .min(16)
+        .max(100_000)
+        .default(2048)
+        .describe('Process limit of a task, where the host can enforce it.'),
+      shutdown_timeout: z
+        .int()
+        .min(0)
+        .max(600)
+        .default(10)
+        .describe('Seconds between TERM and KILL when a task is stopped.'),
+      timeout: z
+        .int()
+        .min(1)
+        .max(86_400)
+        .default(1800)
+        .describe('Seconds a headless run may take; then exit code 124.'),
     })
     .prefault({}),
   promotion: z
@@ -44,15 +93,25 @@ export const ProjectFile = z.strictObject({
       approval: PromotionApproval.default('human').describe(
         'human: a promotion waits for "terok-mcp approve"; supervisor: the calling assistant decides; disabled: none.',
       ),
-      expires_minutes: z.int().min(1).max(10_080).default(1440).describe('How long a parked promotion can be approved.'),
+      expires_minutes: z
+        .int()
+        .min(1)
+        .max(10_080)
+        .default(1440)
+        .describe('How long a parked promotion can be approved.'),
     })
     .prefault({}),
   relay: z
     .strictObject({
       endpoint: z
         .string()
-        .regex(/^(?:tcp:\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|unix:\/\/\/.+)$/, 'like "tcp://127.0.0.1:8090" or "unix:///run/x.sock"')
-        .describe("One endpoint of the host that tasks reach at localhost:9419, for an agent's model traffic."),
+        .regex(
+          /^(?:tcp:\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|unix:\/\/\/.+)$/,
+          'like "tcp://127.0.0.1:8090" or "unix:///run/x.sock"',
+        )
+        .describe(
+          "One endpoint of the host that tasks reach at localhost:9419, for an agent's model traffic.",
+        ),
     })
     .optional(),
 });
@@ -75,5 +134,9 @@ export interface Projects {
   /** Throws NotFoundError (with the nearest names) or InvalidInputError (file, line, key). */
   get(id: string): Promise<Project>;
   /** Writes a new project.yml. Throws ConflictError when it exists. Returns the file. */
-  create(input: { readonly id: string; readonly upstreamUrl: string; readonly defaultBranch?: string | undefined }): Promise<Project>;
+  create(input: {
+    readonly id: string;
+    readonly upstreamUrl: string;
+    readonly defaultBranch?: string | undefined;
+  }): Promise<Project>;
 }

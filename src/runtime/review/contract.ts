@@ -8,16 +8,36 @@ export interface PromoteInput {
 }
 
 export type PromoteOutcome =
-  | { readonly outcome: 'promoted'; readonly target: string; readonly head: string; readonly previous: string | undefined }
+  | {
+      readonly outcome: 'promoted';
+      readonly target: string;
+      readonly head: string;
+      readonly previous: string | undefined;
+    }
   /** The project wants a person's word: nothing has moved yet. */
-  | { readonly outcome: 'awaiting_approval'; readonly approval: string; readonly expiresAt: string; readonly target: string; readonly head: string };
+  | {
+      readonly outcome: 'awaiting_approval';
+      readonly approval: string;
+      readonly expiresAt: string;
+      readonly target: string;
+      readonly head: string;
+    };
 
 /** Looking at what came back, and letting it on: joins projects, gate, approvals and the event log. */
 export interface Review {
   branches(project: string, task?: string, signal?: AbortSignal): Promise<readonly TaskBranch[]>;
-  diff(input: { readonly project: string; readonly branch: string; readonly base?: string | undefined }, signal?: AbortSignal): Promise<Diff>;
+  diff(
+    input: { readonly project: string; readonly branch: string; readonly base?: string | undefined },
+    signal?: AbortSignal,
+  ): Promise<Diff>;
   patch(
-    input: { readonly project: string; readonly branch: string; readonly base?: string | undefined; readonly offset: number; readonly maxChars: number },
+    input: {
+      readonly project: string;
+      readonly branch: string;
+      readonly base?: string | undefined;
+      readonly offset: number;
+      readonly maxChars: number;
+    },
     signal?: AbortSignal,
   ): Promise<PatchPage>;
   /**

@@ -12,5 +12,8 @@ export interface SetupStep {
 
 export interface Setup {
   /** `check: true` changes nothing. The result has one finding a step, after any change. */
-  run(options: { readonly check: boolean; readonly progress: (message: string) => void }, signal?: AbortSignal): Promise<readonly Finding[]>;
+  run(
+    options: { readonly check: boolean; readonly progress: (message: string) => void },
+    signal?: AbortSignal,
+  ): Promise<readonly Finding[]>;
 }

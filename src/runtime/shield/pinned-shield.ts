@@ -2,7 +2,6 @@ import path from 'node:path';
 import type { CommandRunner } from '../core/command.ts';
 import { CommandError, PolicyError } from '../core/errors.ts';
 import { KeyedMutex } from '../core/keyed-mutex.ts';
-import type { Logger } from '../core/log.ts';
 import { endProcesses, findProcesses, type RunningProcess } from '../core/process-table-loader.ts';
 import { isNeverAllowed } from './address-classes.ts';
 import type { EgressRule, Shield, ShieldStatus } from './contract.ts';
@@ -32,7 +31,6 @@ export interface PinnedShieldDeps {
   readonly networkProgram: () => Promise<NetworkProgram>;
   readonly isRoot: boolean;
   readonly resourcesDir: string;
-  readonly logger: Logger;
 }
 
 /**

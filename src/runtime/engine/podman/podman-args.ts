@@ -24,7 +24,10 @@ export function createArgs(spec: ContainerSpec): readonly string[] {
     ...networkArgs(spec.network),
     // sysfs of a foreign network namespace cannot be mounted here, and would list the host's devices.
     '--tmpfs=/sys:ro,size=4k',
-    '--ipc=private',
+    // "none" is a private IPC namespace without Podman's own /dev/shm, whose mount on the host makes removing
+    // one container fail ("device or resource busy") while another starts.
+    '--ipc=none',
+    '--tmpfs=/dev/shm:rw,nosuid,nodev,noexec,mode=1777,size=64m',
     '--uts=private',
     '--umask=0022',
     '--image-volume=ignore',
@@ -52,7 +55,7 @@ export function createArgs(spec: ContainerSpec): readonly string[] {
 }
 
 /** `podman build` arguments (pure). The network is the host's: a build runs our Dockerfiles, before any agent. */
-export function buildArgs(build: ImageBuild, mounts: readonly string[]): readonly string[] {
+export function buildArgs(build: ImageBuild): readonly string[] {
   return [
     'build',
     '--pull=never',
@@ -63,7 +66,6 @@ export function buildArgs(build: ImageBuild, mounts: readonly string[]): readonl
     `--file=${build.dockerfile}`,
     `--tag=${build.tag}`,
     ...sortedEntries(build.labels).map(([key, value]) => `--label=${key}=${value}`),
-    ...mounts.map((mount) => `--volume=${mount}`),
     '--',
     build.context,
   ];

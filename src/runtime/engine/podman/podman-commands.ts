@@ -94,8 +94,9 @@ export class PodmanCommands {
     );
   }
 
-  build(build: ImageBuild, mounts: readonly string[]): Command<void> {
-    return this.#podman(buildArgs(build, mounts), asNothing, { timeoutMs: 3_600_000 });
+  build(build: ImageBuild, tmpDir: string): Command<void> {
+    const command = this.#podman(buildArgs(build), asNothing, { timeoutMs: 3_600_000 });
+    return { ...command, env: { ...command.env, TMPDIR: tmpDir } };
   }
 
   /** Any rootless call makes the pause process that holds our user and mount namespaces; this is the cheapest. */

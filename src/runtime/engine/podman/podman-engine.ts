@@ -1,6 +1,8 @@
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Command, CommandRunner } from '../../core/command.ts';
 import { CommandError, ConflictError, HostError } from '../../core/errors.ts';
+import { makePrivateDir } from '../../core/files.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Paths } from '../../core/paths.ts';
 import type {
@@ -18,6 +20,7 @@ import { PodmanCommands } from './podman-commands.ts';
 import type { PodmanInfo } from './podman-output.ts';
 
 const EXIT_POLL_MS = 5_000;
+const REMOVE_ATTEMPTS = 6;
 
 export interface PodmanEngineDeps {
   readonly runner: CommandRunner;
@@ -27,8 +30,6 @@ export interface PodmanEngineDeps {
   readonly logger: Logger;
   /** Host ids that container ids map to when we are root; asked for only then. */
   readonly rootfulRange: () => { readonly hostStart: number; readonly size: number } | undefined;
-  /** `host:container:options` volumes that every build sees: CA bundle, package caches. */
-  readonly buildMounts: () => readonly string[];
 }
 
 /** Podman behind the engine contract, through its command line, on a store of our own. */
@@ -87,7 +88,16 @@ export class PodmanEngine implements ContainerEngine {
   }
 
   async remove(name: string, signal?: AbortSignal): Promise<void> {
-    await this.#run(this.#commands.remove(name), signal);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#run(this.#commands.remove(name), signal);
+      } catch (error) {
+        // Another Podman that starts or removes right now still holds a mount of this one.
+        const isBusy = error instanceof CommandError && /resource busy|layer is in use|in use by/i.test(error.details ?? '');
+        if (!isBusy || attempt === REMOVE_ATTEMPTS) throw error;
+        await delay(attempt * 50);
+      }
+    }
   }
 
   async inspect(name: string, signal?: AbortSignal): Promise<ContainerState | undefined> {
@@ -123,10 +133,10 @@ export class PodmanEngine implements ContainerEngine {
   }
 
   async build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<void> {
-    await this.#deps.runner.run(this.#commands.build(build, this.#deps.buildMounts()), {
-      signal,
-      onLine: progress,
-    });
+    // Cache mounts lie under TMPDIR; the default is one directory for all users of the machine.
+    const tmpDir = path.join(this.#deps.paths.cache, 'build');
+    await makePrivateDir(tmpDir, this.#deps.uid);
+    await this.#deps.runner.run(this.#commands.build(build, tmpDir), { signal, onLine: progress });
   }
 
   async hostNamespacePrefix(signal?: AbortSignal): Promise<readonly string[]> {

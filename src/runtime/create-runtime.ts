@@ -1,0 +1,142 @@
+import { ApprovalService } from './approvals/approval-service.ts';
+import { ApprovalStore } from './approvals/approval-store.ts';
+import { composeHost, type HostOptions, networkProgramFinder } from './compose.ts';
+import type { Checkpoint } from './core/checkpoint.ts';
+import type { Clock } from './core/clock.ts';
+import { openDatabase } from './core/database.ts';
+import { DatabaseEventLog } from './core/event-log.ts';
+import { KeyedMutex } from './core/keyed-mutex.ts';
+import type { Logger } from './core/log.ts';
+import { Scope } from './core/scope.ts';
+import { freeBytes, selinuxMode } from './doctor/doctor-loader.ts';
+import { DoctorService } from './doctor/doctor-service.ts';
+import { hostChecks } from './doctor/host-checks.ts';
+import { projectChecks } from './doctor/project-checks.ts';
+import { GitGate, type PushReport } from './gate/git-gate.ts';
+import { ProjectStore } from './projects/project-store.ts';
+import { SocketRelay } from './relay/relay-server.ts';
+import { ReviewService } from './review/review-service.ts';
+import type { Runtime } from './runtime.ts';
+import { PinStore } from './shield/pin-store.ts';
+import { PinnedShield } from './shield/pinned-shield.ts';
+import { Reconciler } from './tasks/reconciler.ts';
+import { RefusalRecorder } from './tasks/refusal-recorder.ts';
+import { TaskChanges } from './tasks/task-changes.ts';
+import { TaskCloser } from './tasks/task-closer.ts';
+import type { TaskContext } from './tasks/task-context.ts';
+import { TaskEgress } from './tasks/task-egress.ts';
+import { TaskFilesStore } from './tasks/task-files-store.ts';
+import { TaskLauncher } from './tasks/task-launcher.ts';
+import { TaskManager } from './tasks/task-manager.ts';
+import { TaskMonitor } from './tasks/task-monitor.ts';
+import { TaskServices } from './tasks/task-services.ts';
+import { TaskStore } from './tasks/task-store.ts';
+
+export interface RuntimeOptions extends HostOptions {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly checkpoint: Checkpoint;
+}
+
+/**
+ * Puts the whole system together: the only place that calls constructors. The caller holds the process lock of
+ * the state directory. What an earlier run left is taken up in the background; a host where that is not
+ * possible (no Podman, say) still gets a runtime, whose tools say why.
+ */
+export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const { paths, clock, logger, resourcesDir } = options;
+  const scope = new Scope();
+  const database = openDatabase(paths.database);
+  scope.defer(() => void database.close());
+  const events = new DatabaseEventLog({ database, clock });
+  const { runner, engine, agents, images } = composeHost(options);
+  const projects = new ProjectStore({ directory: paths.projects });
+  const gate = new GitGate({
+    gates: paths.gates,
+    runner,
+    env: options.env,
+    clock,
+    log: logger,
+    onPush: (report) => recordPush(report, events),
+  });
+  scope.defer(() => gate[Symbol.asyncDispose]());
+  const approvals = new ApprovalService({ store: new ApprovalStore({ database }), events, clock });
+  const review = new ReviewService({ projects, gate, approvals, events });
+  scope.defer(() => review[Symbol.dispose]());
+
+  const namespacePrefix = (signal?: AbortSignal): Promise<readonly string[]> =>
+    engine.hostNamespacePrefix(signal);
+  const shield = new PinnedShield({
+    runner,
+    pins: new PinStore({ directory: paths.networks }),
+    namespacePrefix,
+    networkProgram: networkProgramFinder(options.env),
+    isRoot: options.uid === 0,
+    resourcesDir,
+  });
+  const store = new TaskStore({ database });
+  const files = new TaskFilesStore({ paths, runner, namespacePrefix });
+  const services = new TaskServices({ gate, relay: new SocketRelay({ log: logger }), files, store });
+  scope.defer(() => services.closeAll());
+  const context: TaskContext = {
+    projects,
+    agents,
+    engine,
+    images,
+    gate,
+    shield,
+    events,
+    store,
+    files,
+    services,
+    refusals: new RefusalRecorder({ shield, store, events }),
+    changes: new TaskChanges(),
+    mutex: new KeyedMutex(),
+    clock,
+    logger,
+    checkpoint: options.checkpoint,
+    instance: paths.instance,
+  };
+  const closer = new TaskCloser(context);
+  const monitor = new TaskMonitor(context, { closer });
+  scope.defer(() => monitor.stop());
+  const reconciler = new Reconciler(context, { closer, monitor });
+  const tasks = new TaskManager(context, {
+    launcher: new TaskLauncher(context),
+    closer,
+    monitor,
+    reconciler,
+  });
+  const doctor = new DoctorService({
+    checks: [
+      ...hostChecks({ paths, engine, runner, freeBytes, selinuxMode }),
+      ...projectChecks({ projects, images }),
+    ],
+  });
+  monitor.start();
+  reconciler.ensure().catch((error: unknown) => {
+    logger.warn({ error: String(error) }, 'what an earlier run left could not be looked at yet');
+  });
+  return {
+    projects,
+    tasks,
+    review,
+    approvals,
+    egress: new TaskEgress(context, { get: (id) => tasks.get(id) }),
+    doctor,
+    events,
+    [Symbol.asyncDispose]: () => scope.dispose(),
+  };
+}
+
+function recordPush({ project, task, updates }: PushReport, events: DatabaseEventLog): void {
+  for (const { branch, before, after } of updates) {
+    events.record({
+      project,
+      task,
+      actor: 'agent',
+      kind: 'gate.pushed',
+      data: { branch, before: before ?? null, after: after ?? null },
+    });
+  }
+}

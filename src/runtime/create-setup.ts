@@ -1,0 +1,31 @@
+import { userInfo } from 'node:os';
+import { composeHost, type HostOptions, programDirectories } from './compose.ts';
+import type { Paths } from './core/paths.ts';
+import { podmanBase } from './engine/podman/podman-commands.ts';
+import type { Setup } from './setup/contract.ts';
+import { hostStages } from './setup/host-stages.ts';
+import { SetupService } from './setup/setup-service.ts';
+
+/** The set-up of this host, for this user. Works before anything is installed and without a daemon. */
+export function createSetup(options: HostOptions): Setup {
+  const { runner, images } = composeHost(options);
+  return new SetupService({
+    stages: hostStages({
+      runner,
+      images,
+      paths: options.paths,
+      uid: options.uid,
+      userName: userInfo().username,
+      programDirectories: programDirectories(options.env),
+    }),
+  });
+}
+
+/** Podman on our own store and configuration: arguments that go before a verb, and environment. */
+export function podmanCommand(paths: Paths): {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+} {
+  return { file: 'podman', ...podmanBase(paths.podman) };
+}

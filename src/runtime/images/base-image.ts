@@ -1,0 +1,167 @@
+import { arch } from 'node:os';
+import type { CommandRunner } from '../core/command.ts';
+import { HostError, RuntimeError } from '../core/errors.ts';
+import { type ContainerEngine, LABEL, type Progress } from '../engine/contract.ts';
+import {
+  debianSources,
+  debianSourcesFiles,
+  keyringsOf,
+  parseIndexTargets,
+  proxyOptions,
+  versionCodename,
+} from './apt-sources.ts';
+import { type BaseArchiveStore, keepExisting, readExisting } from './base-archive-store.ts';
+import {
+  archiveName,
+  buildRootFilesystem,
+  dumpAptConfig,
+  LOCAL_BASE,
+  LOCAL_SUITE,
+  listAptIndexes,
+  PUBLISHED_BASE,
+  recipeHash,
+  resolveRegistry,
+} from './base-recipe.ts';
+import type { Parent } from './layers.ts';
+
+/** A pull that has not begun to copy after this long is not going to. */
+const PULL_START_MS = 30_000;
+const PULL_MS = 600_000;
+/** Where Debian's own packages, and those of its derivatives, put the archive's keys. */
+const WELL_KNOWN_KEYRINGS = [
+  '/usr/share/keyrings/debian-archive-keyring.gpg',
+  '/usr/share/keyrings/debian-archive-keyring.pgp',
+];
+
+/** The image below all layers: Ubuntu where it can be pulled, else a Debian built from the host's own apt sources. */
+export class BaseImage {
+  readonly #engine: ContainerEngine;
+  readonly #runner: CommandRunner;
+  readonly #archives: BaseArchiveStore;
+  readonly #isRoot: boolean;
+
+  constructor(deps: {
+    readonly engine: ContainerEngine;
+    readonly runner: CommandRunner;
+    readonly archives: BaseArchiveStore;
+    readonly isRoot: boolean;
+  }) {
+    this.#engine = deps.engine;
+    this.#runner = deps.runner;
+    this.#archives = deps.archives;
+    this.#isRoot = deps.isRoot;
+  }
+
+  /** The base this machine has already; undefined when there is none that fits. Asks only for `known` if given. */
+  async find(known: string | undefined, signal?: AbortSignal): Promise<Parent | undefined> {
+    const candidates = known === undefined ? [PUBLISHED_BASE, LOCAL_BASE] : [known];
+    const found = await Promise.all(candidates.map((tag) => this.#inspect(tag, signal)));
+    return found.find((parent) => parent !== undefined);
+  }
+
+  /** Whether `provide` would have to build an archive: none is cached, and the registry cannot be found. */
+  async wouldBuild(signal?: AbortSignal): Promise<boolean> {
+    if ((await this.#archives.find(archiveName(arch()))) !== undefined) return false;
+    return !(await this.#canFindRegistry(signal));
+  }
+
+  /** Pulls or builds a base. Throws HostError when neither is possible here. */
+  async provide(progress: Progress, signal?: AbortSignal): Promise<Parent> {
+    const reason = await this.#pull(progress, signal);
+    if (reason === undefined) return { tag: PUBLISHED_BASE, content: undefined };
+    progress(
+      `${PUBLISHED_BASE} cannot be had: ${reason}. Using Debian ${LOCAL_SUITE} instead; it is not Ubuntu.`,
+    );
+    const archive = (await this.#archives.find(archiveName(arch()))) ?? (await this.#build(progress, signal));
+    progress(`Importing ${LOCAL_BASE} from ${archive}`);
+    const content = recipeHash(arch());
+    try {
+      await this.#engine.importImage(archive, LOCAL_BASE, { [LABEL.content]: content }, signal);
+    } catch (error) {
+      if (signal?.aborted !== true) await this.#archives.drop(archive);
+      throw error;
+    }
+    return { tag: LOCAL_BASE, content };
+  }
+
+  async #inspect(tag: string, signal: AbortSignal | undefined): Promise<Parent | undefined> {
+    const labels = await this.#engine.imageLabels(tag, signal);
+    if (labels === undefined) return undefined;
+    if (tag !== LOCAL_BASE) return { tag, content: undefined };
+    const content = labels[LABEL.content];
+    return content === recipeHash(arch()) ? { tag, content } : undefined;
+  }
+
+  /** Undefined when it worked, else why not: being offline is an ordinary state of a machine. */
+  async #pull(progress: Progress, signal: AbortSignal | undefined): Promise<string | undefined> {
+    if (!(await this.#canFindRegistry(signal))) return 'the name of its registry does not resolve';
+    progress(`Pulling ${PUBLISHED_BASE}`);
+    const impatience = new AbortController();
+    let timer = setTimeout(() => impatience.abort(), PULL_START_MS);
+    const onLine: Progress = (line) => {
+      progress(line);
+      if (!/copying|signatures/i.test(line)) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => impatience.abort(), PULL_MS);
+    };
+    try {
+      await this.#engine.pull(
+        PUBLISHED_BASE,
+        onLine,
+        AbortSignal.any([impatience.signal, ...(signal === undefined ? [] : [signal])]),
+      );
+      return undefined;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof RuntimeError)) throw error;
+      return impatience.signal.aborted ? 'its registry does not answer' : 'the pull failed';
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #canFindRegistry(signal: AbortSignal | undefined): Promise<boolean> {
+    const isFound = await this.#runner.run(resolveRegistry(PUBLISHED_BASE), { signal }).catch(() => false);
+    signal?.throwIfAborted();
+    return isFound;
+  }
+
+  async #build(progress: Progress, signal: AbortSignal | undefined): Promise<string> {
+    const [indexText, configText, [osRelease = '']] = await Promise.all([
+      this.#runner.run(listAptIndexes, { signal }),
+      this.#runner.run(dumpAptConfig, { signal }),
+      readExisting(['/etc/os-release']),
+    ]);
+    const indexes = parseIndexTargets(indexText);
+    const hostCodename = versionCodename(osRelease);
+    const sources = debianSources(indexes, { suite: LOCAL_SUITE, hostCodename });
+    if (sources.length === 0) {
+      throw new HostError(
+        'There is no base image, and apt on this machine has no Debian archive to build one from',
+        {
+          hint: `Load one: podman pull ${PUBLISHED_BASE}, or copy an archive with "podman load".`,
+        },
+      );
+    }
+    const declared = await readExisting(debianSourcesFiles(indexes, hostCodename));
+    const named = await keepExisting([...new Set(declared.flatMap(keyringsOf))]);
+    const keyrings = named.length > 0 ? named : (await keepExisting(WELL_KNOWN_KEYRINGS)).slice(0, 1);
+    progress(`Building Debian ${LOCAL_SUITE} from this machine's own apt sources (about 20 s)`);
+    return await this.#archives.add(archiveName(arch()), async (temporary) => {
+      const command = buildRootFilesystem({
+        isRoot: this.#isRoot,
+        archive: temporary,
+        sources,
+        keyrings,
+        proxies: proxyOptions(configText),
+      });
+      await this.#runner.run(command, { signal, onLine: (line) => reportStep(line, progress) });
+    });
+  }
+}
+
+/** mmdebstrap marks its own steps; the rest is what apt and dpkg say. */
+function reportStep(line: string, progress: Progress): void {
+  const step = /^I: (.+)$/.exec(line.trim())?.[1];
+  if (step !== undefined && !step.startsWith('success')) progress(`mmdebstrap: ${step}`);
+}

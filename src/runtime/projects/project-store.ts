@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { link, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { branchNameProblem } from '../core/branch-name.ts';
+import { ConflictError, InvalidInputError, NotFoundError } from '../core/errors.ts';
+import { ProjectId } from '../core/ids.ts';
+import { nearestNames } from '../core/nearest.ts';
+import { cleanLine, cleanText } from '../core/untrusted-text.ts';
+import { parseUpstreamUrl } from '../core/upstream-url.ts';
+import type { Project, ProjectProblem, Projects } from './contract.ts';
+import { type DocumentProblem, parseProjectDocument } from './project-document.ts';
+import { renderProjectFile } from './project-template.ts';
+
+const FILE_NAME = 'project.yml';
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/** Projects as directories with a `project.yml`. Nothing is cached: an edit counts from the next call on. */
+export class ProjectStore implements Projects {
+  readonly #directory: string;
+
+  constructor(deps: { readonly directory: string }) {
+    this.#directory = deps.directory;
+  }
+
+  async list(): Promise<{
+    readonly projects: readonly Project[];
+    readonly broken: readonly ProjectProblem[];
+  }> {
+    const projects: Project[] = [];
+    const broken: ProjectProblem[] = [];
+    for (const name of await this.#names()) {
+      const id = ProjectId.safeParse(name);
+      if (!id.success) {
+        const reason = id.error.issues[0]?.message ?? 'invalid';
+        broken.push({
+          id: cleanLine(name, 80),
+          problem: `${cleanLine(this.#file(name))}: the directory name is no project id: ${reason}`,
+        });
+        continue;
+      }
+      try {
+        projects.push(await this.#load(id.data));
+      } catch (error) {
+        if (!(error instanceof InvalidInputError || error instanceof NotFoundError)) throw error;
+        broken.push({ id: name, problem: error.message });
+      }
+    }
+    return { projects, broken };
+  }
+
+  async get(id: string): Promise<Project> {
+    const parsed = ProjectId.safeParse(id);
+    if (parsed.success) {
+      const names = await this.#names();
+      if (names.includes(parsed.data)) return await this.#load(parsed.data);
+    }
+    throw await this.#unknown(id);
+  }
+
+  async create(input: {
+    readonly id: string;
+    readonly upstreamUrl: string;
+    readonly defaultBranch?: string | undefined;
+  }): Promise<Project> {
+    const id = ProjectId.safeParse(input.id);
+    if (!id.success) {
+      throw new InvalidInputError(`"${cleanLine(input.id, 64)}" cannot be the id of a project`, {
+        hint: `Choose another: ${id.error.issues[0]?.message ?? 'lower-case letters, digits, "-" and "_"'}.`,
+      });
+    }
+    const upstream = parseUpstreamUrl(input.upstreamUrl);
+    if (!upstream.isValid) {
+      throw new InvalidInputError(`The upstream "${cleanLine(input.upstreamUrl)}" ${upstream.problem}`, {
+        hint: 'Give an https, http, ssh, git or file URL, host:path, or the absolute path of a repository.',
+      });
+    }
+    const branchProblem =
+      input.defaultBranch === undefined ? undefined : branchNameProblem(input.defaultBranch);
+    if (branchProblem !== undefined) {
+      throw new InvalidInputError(
+        `The branch name "${cleanLine(input.defaultBranch ?? '')}" ${branchProblem}`,
+      );
+    }
+    const file = this.#file(id.data);
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    if (!(await writeNewFile(file, renderProjectFile(input)))) {
+      throw new ConflictError(`The project "${id.data}" exists already`, {
+        hint: `Edit ${file}, or choose another id.`,
+      });
+    }
+    return await this.#load(id.data);
+  }
+
+  #file(name: string): string {
+    return path.join(this.#directory, name, FILE_NAME);
+  }
+
+  /** Directories (or links to some), hidden ones aside. */
+  async #names(): Promise<readonly string[]> {
+    const entries = await readdir(this.#directory, { withFileTypes: true }).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return [];
+        throw new InvalidInputError(`${this.#directory} cannot be read (${error.code ?? 'unknown error'})`, {
+          hint: 'It should be a directory of yours.',
+          cause: error,
+        });
+      },
+    );
+    return entries
+      .filter((entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !entry.name.startsWith('.'))
+      .map((entry) => entry.name)
+      .sort();
+  }
+
+  async #load(id: ProjectId): Promise<Project> {
+    const file = this.#file(id);
+    const { settings, problems } = parseProjectDocument(await readBounded(file));
+    if (settings === undefined) throw describe(file, problems);
+    if (settings.project.id !== undefined && settings.project.id !== id) {
+      throw describe(file, [
+        { line: 1, key: 'project.id', problem: `must equal the name of the directory, "${id}"` },
+      ]);
+    }
+    return { id, file, settings };
+  }
+
+  async #unknown(id: string): Promise<NotFoundError> {
+    const names = await this.#names();
+    const near = nearestNames(id, names).map((name) => `"${cleanLine(name, 64)}"`);
+    const hint =
+      near.length > 0
+        ? `Did you mean ${near.join(' or ')}?`
+        : names.length > 0
+          ? `Known projects: ${names
+              .slice(0, 20)
+              .map((name) => cleanLine(name, 64))
+              .join(', ')}.`
+          : 'Make one with "terok-mcp project create <id> --upstream <url>".';
+    return new NotFoundError(`No project named "${cleanLine(id, 64)}"`, { hint });
+  }
+}
+
+function describe(file: string, problems: readonly DocumentProblem[]): InvalidInputError {
+  const lines = problems.map(
+    ({ line, key, problem }) => `${file}:${line}: ${key === '' ? '' : `${key}: `}${problem}`,
+  );
+  const [first = `${file}: is not valid`, ...others] = lines;
+  return new InvalidInputError(others.length === 0 ? first : `${first} (and ${others.length} more)`, {
+    hint: `Correct ${file}.`,
+    ...(others.length === 0 ? {} : { details: cleanText(others.slice(0, 20).join('\n')) }),
+  });
+}
+
+/** Reads at most the allowed size, whatever `stat` said a moment ago. */
+async function readBounded(file: string): Promise<string> {
+  const unreadable = (problem: string, cause?: unknown) =>
+    new InvalidInputError(`${file}: ${problem}`, {
+      hint: `Make ${file} a readable file with a "git" section.`,
+      cause,
+    });
+  // Without O_NONBLOCK, a named pipe in its place would hold this call for ever.
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw unreadable(
+        error.code === 'ENOENT' ? 'does not exist' : `cannot be read (${error.code ?? 'unknown error'})`,
+        error,
+      );
+    },
+  );
+  try {
+    if (!(await handle.stat()).isFile()) throw unreadable('is not a regular file');
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.alloc(MAX_FILE_BYTES + 1),
+      0,
+      MAX_FILE_BYTES + 1,
+      0,
+    );
+    if (bytesRead > MAX_FILE_BYTES) throw unreadable('is larger than 1 MB');
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes a file as a whole, unless one is there: false. Of two concurrent calls one gets true. */
+async function writeNewFile(file: string, content: string): Promise<boolean> {
+  const temporary = path.join(path.dirname(file), `.${FILE_NAME}.${randomBytes(6).toString('hex')}`);
+  await writeFile(temporary, content, { mode: 0o600, flag: 'wx' });
+  try {
+    await link(temporary, file);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}

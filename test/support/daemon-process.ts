@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Paths, resolvePaths } from '../../src/runtime/core/paths.ts';
+import { compileProgram } from './compiled-program.ts';
+
+/** How to start the program over the fake runtime; arguments follow. */
+export const program = {
+  file: process.execPath,
+  args: [path.join(await compileProgram(), 'daemon-main.js')],
+};
+
+/** Directories of one daemon's own, and the processes started on them; `close` leaves nothing behind. */
+export class Site implements AsyncDisposable {
+  readonly root: string;
+  readonly env: Record<string, string>;
+  readonly paths: Paths;
+  readonly #children: ChildProcess[] = [];
+
+  private constructor(root: string) {
+    this.root = root;
+    this.env = {
+      PATH: process.env['PATH'] ?? '',
+      HOME: root,
+      TEROK_CONFIG_DIR: path.join(root, 'c'),
+      TEROK_STATE_DIR: path.join(root, 's'),
+      TEROK_RUNTIME_DIR: path.join(root, 'r'),
+    };
+    this.paths = resolvePaths({
+      env: this.env,
+      home: root,
+      uid: process.getuid?.() ?? 0,
+      ownsDirectory: () => false,
+    });
+  }
+
+  static async make(): Promise<Site> {
+    return new Site(await mkdtemp(path.join(os.tmpdir(), 'tk-')));
+  }
+
+  spawn(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+    const child = spawn(program.file, [...program.args, ...args], {
+      env: { ...this.env, ...env },
+      stdio: 'pipe',
+    });
+    this.#children.push(child);
+    return child;
+  }
+
+  async run(
+    args: readonly string[],
+    options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+  ): Promise<{ readonly exitCode: number | null; readonly stdout: string; readonly stderr: string }> {
+    const child = this.spawn(args, options.env);
+    const output = { stdout: '', stderr: '' };
+    child.stdout?.on('data', (chunk) => (output.stdout += String(chunk)));
+    child.stderr?.on('data', (chunk) => (output.stderr += String(chunk)));
+    child.stdin?.end(options.input ?? '');
+    return { exitCode: await exitOf(child), ...output };
+  }
+
+  /** The pid of the daemon that answers, or undefined when none does. */
+  async daemonPid(): Promise<number | undefined> {
+    const socket = await this.dial('control');
+    if (socket === undefined) return undefined;
+    const line = await firstLine(socket);
+    socket.destroy();
+    if (line === '') return undefined;
+    const pid: unknown = JSON.parse(line).hello?.pid;
+    return typeof pid === 'number' ? pid : undefined;
+  }
+
+  async dial(protocol: string): Promise<Socket | undefined> {
+    return await new Promise((resolve) => {
+      const socket = connect(this.paths.daemonSocket);
+      socket.once('error', () => resolve(undefined));
+      socket.once('connect', () => {
+        socket.on('error', () => undefined);
+        socket.write(`terok-mcp/1 ${protocol}\n`);
+        resolve(socket);
+      });
+    });
+  }
+
+  async waitForDaemon(): Promise<number> {
+    return await eventually(async () => await this.daemonPid());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL');
+    const pid = await this.daemonPid();
+    if (pid !== undefined) {
+      process.kill(pid, 'SIGKILL');
+      await eventually(async () => (isAlive(pid) ? undefined : true));
+    }
+    await rm(this.root, { recursive: true, force: true });
+  }
+}
+
+export async function exitOf(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  return await new Promise((resolve) => child.once('close', (code) => resolve(code)));
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Empty when the connection ends without one. */
+export async function firstLine(socket: Socket): Promise<string> {
+  return await new Promise((resolve) => {
+    let text = '';
+    const settle = () => resolve(text.split('\n')[0] ?? '');
+    socket.on('data', (chunk) => {
+      text += String(chunk);
+      if (text.includes('\n')) settle();
+    });
+    socket.on('close', settle);
+  });
+}
+
+export async function eventually<T>(ask: () => Promise<T | undefined>, timeoutMs = 15_000): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (Date.now() > deadline) throw new Error('it did not happen in time');
+    await delay(25);
+  }
+}

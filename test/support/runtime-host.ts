@@ -1,0 +1,147 @@
+import { mkdir } from 'node:fs/promises';
+import { type Checkpoint, noCheckpoint } from '../../src/runtime/core/checkpoint.ts';
+import { systemClock } from '../../src/runtime/core/clock.ts';
+import { asText } from '../../src/runtime/core/command.ts';
+import { createLogger, silentLogger } from '../../src/runtime/core/log.ts';
+import { createRuntime } from '../../src/runtime/create-runtime.ts';
+import { podmanBase } from '../../src/runtime/engine/podman/podman-commands.ts';
+import type { Runtime } from '../../src/runtime/runtime.ts';
+import type { Task } from '../../src/runtime/tasks/contract.ts';
+import { hasEnded } from '../../src/runtime/tasks/state.ts';
+import { makeUpstream, type Playground, playground } from './git-fixtures.ts';
+import { hostEnvironment, podmanEngine, resourcesDir, runner, type TestHost, testHost, uid } from './host.ts';
+
+/** A whole terok on real Podman, with one project `demo` whose upstream is a repository of the test. */
+export class Terok implements AsyncDisposable {
+  readonly host: TestHost;
+  readonly ground: Playground;
+  readonly upstream: Awaited<ReturnType<typeof makeUpstream>>;
+  runtime: Runtime;
+
+  private constructor(host: TestHost, ground: Playground, upstream: Terok['upstream'], runtime: Runtime) {
+    this.host = host;
+    this.ground = ground;
+    this.upstream = upstream;
+    this.runtime = runtime;
+  }
+
+  static async make(): Promise<Terok> {
+    const host = await testHost();
+    await mkdir(host.paths.state, { recursive: true });
+    const ground = await playground();
+    const upstream = await makeUpstream(ground);
+    const runtime = await startRuntime(host);
+    await runtime.projects.create({ id: 'demo', upstreamUrl: upstream.url });
+    return new Terok(host, ground, upstream, runtime);
+  }
+
+  /** Runs steps headless to the end. */
+  async runSteps(steps: readonly string[], input: { readonly restricted?: boolean } = {}): Promise<Task> {
+    const task = await this.runtime.tasks.create({ project: 'demo', prompt: steps.join('\n'), ...input });
+    return await this.ended(task.id);
+  }
+
+  async ended(task: string, waitMs = 60_000): Promise<Task> {
+    return await this.runtime.tasks.waitFor(task, { until: hasEnded, waitMs });
+  }
+
+  async ready(task: string): Promise<Task> {
+    return await this.runtime.tasks.waitFor(task, {
+      until: ({ state }) => state !== 'starting',
+      waitMs: 30_000,
+    });
+  }
+
+  async output(task: string): Promise<string> {
+    return (await this.runtime.tasks.logs({ task, tail: 500, maxChars: 100_000 })).lines.join('\n');
+  }
+
+  /** Ends this runtime as a clean exit would, and starts the next on the same state. */
+  async restart(checkpoint: Checkpoint = noCheckpoint): Promise<void> {
+    await this.runtime[Symbol.asyncDispose]();
+    this.runtime = await startRuntime(this.host, checkpoint);
+  }
+
+  async podman(...args: readonly string[]): Promise<string> {
+    const base = podmanBase(this.host.paths.podman);
+    return await runner.run({
+      file: 'podman',
+      args: [...base.args, ...args],
+      env: base.env,
+      timeoutMs: 60_000,
+      parse: asText,
+    });
+  }
+
+  /**
+   * A program inside a task's container, entered from the host with every privilege a person has over it: what
+   * holds against this holds against the container. (`podman exec` cannot enter a foreign network namespace
+   * with runc 1.1.) `asAgent: false` stays root with all capabilities of the container's user namespace.
+   */
+  async exec(task: Task, script: string, options: { readonly asAgent?: boolean } = {}) {
+    const [container] = JSON.parse(await this.podman('inspect', task.container));
+    const environment: readonly string[] = container.Config.Env;
+    const asAgent = options.asAgent ?? true;
+    const id = asAgent ? '1000' : '0';
+    const [file = '', ...args] = [
+      ...(await this.#namespacePrefix()),
+      'nsenter',
+      `--target=${container.State.Pid}`,
+      '--all',
+      ...(asAgent ? [] : ['--user']),
+      `--setuid=${id}`,
+      `--setgid=${id}`,
+      ...(asAgent ? ['setpriv', '--no-new-privs'] : []),
+      'env',
+      '-i',
+      ...environment,
+      'bash',
+      '-c',
+      `cd /workspace; ${script}`,
+    ];
+    return await runner.run({
+      file,
+      args,
+      okCodes: Array.from({ length: 256 }, (_, code) => code),
+      timeoutMs: 60_000,
+      parse: (output) => output,
+    });
+  }
+
+  #namespacePrefix(): Promise<readonly string[]> {
+    return podmanEngine(this.host.paths).hostNamespacePrefix();
+  }
+
+  async containers(): Promise<readonly string[]> {
+    const names = await this.podman(
+      'ps',
+      '--all',
+      '--format={{.Names}}',
+      `--filter=label=ai.terok.instance=${this.host.paths.instance}`,
+    );
+    return names.split('\n').filter((name) => name !== '');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const task of this.runtime.tasks.list())
+      await this.runtime.tasks.delete(task.id).catch(() => undefined);
+    await this.runtime[Symbol.asyncDispose]();
+    await this.ground[Symbol.asyncDispose]();
+    await this.host[Symbol.asyncDispose]();
+  }
+}
+
+export async function startRuntime(host: TestHost, checkpoint: Checkpoint = noCheckpoint): Promise<Runtime> {
+  return await createRuntime({
+    paths: host.paths,
+    uid,
+    env: hostEnvironment(),
+    resourcesDir,
+    logger:
+      process.env['TEROK_TEST_LOG'] === undefined
+        ? silentLogger
+        : createLogger({ level: 'debug', fileDescriptor: 2 }),
+    clock: systemClock,
+    checkpoint,
+  });
+}
