@@ -29,8 +29,8 @@ module.exports = {
     {
       name: 'only-the-composition-root-composes',
       severity: 'error',
-      from: { path: '^src/', pathNot: ['^src/runtime/(create-runtime|create-setup)\\.ts$', '^src/server/'] },
-      to: { path: '^src/runtime/(create-runtime|create-setup)\\.ts$' },
+      from: { path: '^src/', pathNot: ['^src/runtime/(compose|create-runtime|create-setup)\\.ts$', '^src/server/'] },
+      to: { path: '^src/runtime/(compose|create-runtime|create-setup)\\.ts$' },
     },
     {
       name: 'processes-start-in-exec',

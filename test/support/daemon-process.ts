@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -95,12 +95,22 @@ export class Site implements AsyncDisposable {
 
   async close(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
-    const pid = await this.daemonPid();
-    if (pid !== undefined) {
-      process.kill(pid, 'SIGKILL');
-      await eventually(async () => (isAlive(pid) ? undefined : true));
-    }
+    // A daemon may just be starting: it answers nowhere yet, but its environment names the place.
+    await eventually(async () => {
+      const pids = await this.#processes();
+      for (const pid of pids) process.kill(pid, 'SIGKILL');
+      return pids.length === 0 ? true : undefined;
+    });
     await rm(this.root, { recursive: true, force: true });
+  }
+
+  async #processes(): Promise<number[]> {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+    const mark = `TEROK_STATE_DIR=${this.paths.state}\0`;
+    const environments = await Promise.all(
+      pids.map(async (pid) => await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')),
+    );
+    return pids.filter((_, index) => environments[index]?.includes(mark));
   }
 }
 

@@ -44,7 +44,11 @@ export function testProject(id: string, settings: unknown): Project {
 
 /** A gate on a real upstream, with real git on both sides; tasks reach it over TCP as they do in a sandbox. */
 export async function gateFixture(
-  options: { readonly limits?: Partial<GateLimits>; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly limits?: Partial<GateLimits>;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly onPush?: (report: PushReport) => void;
+  } = {},
 ): Promise<GateFixture> {
   const scope = new Scope();
   const ground = await playground();
@@ -59,7 +63,10 @@ export async function gateFixture(
     env,
     clock: systemClock,
     log: silentLogger,
-    onPush: (report) => void pushes.push(report),
+    onPush: (report) => {
+      pushes.push(report);
+      options.onPush?.(report);
+    },
     limits: options.limits,
   });
   scope.defer(() => gate[Symbol.asyncDispose]());

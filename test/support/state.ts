@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import type { Clock } from '../../src/runtime/core/clock.ts';
 import { openDatabase, type StateDatabase } from '../../src/runtime/core/database.ts';
 import { DatabaseEventLog } from '../../src/runtime/core/event-log.ts';
@@ -19,15 +21,26 @@ export class ManualClock implements Clock {
   }
 }
 
-export interface TestState {
+export interface TestState extends Disposable {
+  readonly file: string;
   readonly database: StateDatabase;
   readonly clock: ManualClock;
   readonly events: DatabaseEventLog;
 }
 
-/** A state database (in memory unless a file is given), its event log, and a clock to turn. */
-export function testState(file = ':memory:'): TestState {
+/** A state database (a new one, unless a file is given), its event log, and a clock to turn. */
+export function testState(existing?: string): TestState {
+  const file = existing ?? path.join(mkdtempSync('/tmp/ts-'), 'state.db');
   const database = openDatabase(file);
   const clock = new ManualClock();
-  return { database, clock, events: new DatabaseEventLog({ database, clock }) };
+  return {
+    file,
+    database,
+    clock,
+    events: new DatabaseEventLog({ database, clock }),
+    [Symbol.dispose]: () => {
+      database.close();
+      rmSync(path.dirname(file), { recursive: true, force: true });
+    },
+  };
 }

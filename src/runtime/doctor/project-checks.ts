@@ -6,7 +6,7 @@ const MAX_NAMED = 5;
 
 export interface ProjectCheckDeps {
   readonly projects: Projects;
-  readonly images: Images;
+  readonly images: Pick<Images, 'plan'>;
 }
 
 export function projectChecks(deps: ProjectCheckDeps): readonly Check[] {

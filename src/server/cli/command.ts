@@ -1,0 +1,53 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { Paths } from '../../runtime/core/paths.ts';
+import type { ControlClient } from '../control/control-client.ts';
+import type { ExitCode, Host } from '../host.ts';
+import type { Services } from '../services.ts';
+import type { Output } from './output.ts';
+
+export interface CommandContext {
+  readonly host: Host;
+  readonly services: Services;
+  readonly paths: Paths;
+  readonly output: Output;
+  /** Talks to the daemon, starting it when it does not run; the connection is closed afterwards. */
+  withDaemon<T>(use: (client: ControlClient) => Promise<T>): Promise<T>;
+}
+
+export interface Command {
+  /** After `terok-mcp`: `task list [--project <id>] [--json]`. */
+  readonly usage: string;
+  readonly summary: string;
+  run(args: readonly string[], context: CommandContext): Promise<ExitCode>;
+}
+
+/** The command was called wrongly: usage is shown and the exit code is 2. */
+export class UsageError extends Error {}
+
+/** `util.parseArgs`, strict; what it refuses is a UsageError. */
+export function parseCommandArgs<T extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  options: T,
+  positionals: { readonly names: readonly string[] } = { names: [] },
+) {
+  const parsed = parseStrictly(args, options);
+  const { names } = positionals;
+  if (parsed.positionals.length < names.length) {
+    throw new UsageError(`${names.slice(parsed.positionals.length).join(' and ')} missing`);
+  }
+  if (parsed.positionals.length > names.length) {
+    throw new UsageError(`unexpected argument "${parsed.positionals[names.length]}"`);
+  }
+  return { values: parsed.values, positionals: parsed.positionals };
+}
+
+function parseStrictly<T extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  options: T,
+) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message.split('. ')[0] : String(error));
+  }
+}

@@ -1,0 +1,172 @@
+import { z } from 'zod';
+import { TaskMode, TaskState } from '../../runtime/tasks/contract.ts';
+
+/**
+ * What the command line says to the daemon: one JSON object per line, `{id, method, params}` answered by
+ * `{id, result}` or `{id, error}`. The daemon opens with a hello, so that releases that differ are told apart.
+ */
+export const CONTROL_VERSION = 1;
+export const MAX_CONTROL_FRAME_BYTES = 1024 * 1024;
+
+export const Hello = z.object({
+  hello: z.object({ protocol: z.int(), version: z.string(), pid: z.int() }),
+});
+export type Hello = z.infer<typeof Hello>;
+
+export const ControlRequest = z.strictObject({
+  id: z.int().min(0),
+  method: z.string().max(100),
+  params: z.unknown().optional(),
+});
+
+export const ControlFailure = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  details: z.string().optional(),
+});
+export type ControlFailure = z.infer<typeof ControlFailure>;
+
+export const ControlResponse = z.object({
+  id: z.int(),
+  result: z.unknown().optional(),
+  error: ControlFailure.optional(),
+});
+export type ControlResponse = z.infer<typeof ControlResponse>;
+
+export interface ControlMethod<P extends z.ZodType, R extends z.ZodType> {
+  readonly name: string;
+  readonly params: P;
+  readonly result: R;
+}
+
+function method<P extends z.ZodType, R extends z.ZodType>(
+  name: string,
+  params: P,
+  result: R,
+): ControlMethod<P, R> {
+  return { name, params, result };
+}
+
+const none = z.strictObject({});
+const nullable = <T extends z.ZodType>(schema: T) => schema.nullable();
+const byId = z.strictObject({ id: z.string().max(100) });
+
+const approval = z.object({
+  id: z.string(),
+  kind: z.string(),
+  project: z.string(),
+  summary: z.string(),
+  state: z.string(),
+  requestedBy: z.string(),
+  createdAt: z.string(),
+  expiresAt: z.string(),
+  outcome: nullable(z.string()),
+});
+export type ApprovalRecord = z.infer<typeof approval>;
+
+const change = z.object({
+  branch: z.string(),
+  head: z.string(),
+  target: z.string(),
+  /** The branch stands elsewhere by now: approving will be refused. */
+  hasMoved: z.boolean(),
+  commits: z.array(z.object({ id: z.string(), author: z.string(), subject: z.string() })),
+  commitCount: z.int(),
+  files: z.array(
+    z.object({ path: z.string(), added: nullable(z.int()), removed: nullable(z.int()), status: z.string() }),
+  ),
+  fileCount: z.int(),
+});
+export type ChangeRecord = z.infer<typeof change>;
+
+const project = z.object({
+  id: z.string(),
+  file: z.string(),
+  upstream: z.string(),
+  defaultBranch: nullable(z.string()),
+  agent: z.string(),
+  promotion: z.string(),
+});
+export type ProjectRecord = z.infer<typeof project>;
+
+const task = z.object({
+  id: z.string(),
+  project: z.string(),
+  name: z.string(),
+  mode: TaskMode,
+  agent: z.string(),
+  state: TaskState,
+  exitCode: nullable(z.int()),
+  failure: nullable(z.string()),
+  createdAt: z.string(),
+  finishedAt: nullable(z.string()),
+});
+export type TaskRecord = z.infer<typeof task>;
+
+const finding = z.object({
+  check: z.string(),
+  level: z.enum(['ok', 'warn', 'fail']),
+  message: z.string(),
+  fix: z.string().optional(),
+});
+
+const settling = z.strictObject({ id: z.string().max(100), by: z.string().min(1).max(100) });
+
+export const control = {
+  ping: method('ping', none, z.object({})),
+  daemonStatus: method(
+    'daemon.status',
+    none,
+    z.object({
+      version: z.string(),
+      pid: z.int(),
+      startedAt: z.string(),
+      clients: z.int(),
+      reasonsToStay: z.array(z.string()),
+    }),
+  ),
+  shutdown: method('shutdown', none, z.object({})),
+  doctor: method('doctor', none, z.object({ findings: z.array(finding) })),
+  approvalsList: method(
+    'approvals.list',
+    z.strictObject({ pendingOnly: z.boolean() }),
+    z.object({ approvals: z.array(approval) }),
+  ),
+  approvalsShow: method('approvals.show', byId, z.object({ approval, change: nullable(change) })),
+  approvalsApprove: method('approvals.approve', settling, approval),
+  approvalsDeny: method('approvals.deny', settling, approval),
+  projectsCreate: method(
+    'projects.create',
+    z.strictObject({
+      id: z.string().max(200),
+      upstreamUrl: z.string().max(4000),
+      defaultBranch: z.string().max(500).optional(),
+    }),
+    project,
+  ),
+  projectsList: method(
+    'projects.list',
+    none,
+    z.object({
+      projects: z.array(project),
+      broken: z.array(z.object({ id: z.string(), problem: z.string() })),
+    }),
+  ),
+  tasksList: method(
+    'tasks.list',
+    z.strictObject({ project: z.string().max(200).optional() }),
+    z.object({ tasks: z.array(task) }),
+  ),
+  tasksStop: method('tasks.stop', byId, task),
+  tasksDelete: method('tasks.delete', byId, z.object({ id: z.string(), archived: z.array(z.string()) })),
+  tasksLogs: method(
+    'tasks.logs',
+    z.strictObject({
+      id: z.string().max(100),
+      cursor: z.int().min(0).optional(),
+      tail: z.int().min(1).max(10_000),
+    }),
+    z.object({ lines: z.array(z.string()), nextCursor: z.int(), isComplete: z.boolean() }),
+  ),
+} as const;

@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import { CancelledError, InvalidInputError, RuntimeError } from '../../runtime/core/errors.ts';
+import type { Logger } from '../../runtime/core/log.ts';
+import { nearestNames } from '../../runtime/core/nearest.ts';
+import { cleanLine } from '../../runtime/core/untrusted-text.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { BoundedLines } from '../bounded-lines.ts';
+import { VERSION } from '../version.ts';
+import {
+  CONTROL_VERSION,
+  type ControlFailure,
+  type ControlMethod,
+  ControlRequest,
+  type ControlResponse,
+  control,
+  type Hello,
+  MAX_CONTROL_FRAME_BYTES,
+} from './control-protocol.ts';
+import { describeChange, toApprovalRecord, toProjectRecord, toTaskRecord } from './records.ts';
+
+const MAX_LOG_CHARS = 200_000;
+
+export interface DaemonStatus {
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly clients: number;
+  readonly reasonsToStay: string[];
+}
+
+type Handler = (params: unknown, signal: AbortSignal) => Promise<unknown>;
+
+/** Answers the command line. Everything a person may do that a client may not, goes through here. */
+export class ControlServer {
+  readonly #runtime: Runtime;
+  readonly #logger: Logger;
+  readonly #status: () => DaemonStatus;
+  readonly #shutdown: () => void;
+  readonly #handlers = new Map<string, Handler>();
+
+  constructor(deps: {
+    readonly runtime: Runtime;
+    readonly logger: Logger;
+    readonly status: () => DaemonStatus;
+    readonly shutdown: () => void;
+  }) {
+    this.#runtime = deps.runtime;
+    this.#logger = deps.logger;
+    this.#status = deps.status;
+    this.#shutdown = deps.shutdown;
+    this.#registerDaemon();
+    this.#registerApprovals();
+    this.#registerProjectsAndTasks();
+  }
+
+  serve(connection: Duplex): void {
+    const gone = new AbortController();
+    const send = (message: Hello | (ControlResponse & { id: number | null })) => {
+      if (!connection.destroyed && !connection.writableEnded)
+        connection.write(`${JSON.stringify(message)}\n`);
+    };
+    const refuse = (error: ControlFailure) => send({ id: -1, error });
+    const lines = new BoundedLines({
+      maxBytes: MAX_CONTROL_FRAME_BYTES,
+      onLine: (line) => {
+        const request = ControlRequest.safeParse(parseJson(line));
+        if (!request.success) {
+          refuse({
+            code: 'INVALID_INPUT',
+            message: 'A request is one line of JSON: {"id": 1, "method": "...", "params": {...}}',
+          });
+          return;
+        }
+        const { id, method, params } = request.data;
+        void this.#answer(method, params, gone.signal).then((answer) => send({ id, ...answer }));
+      },
+      onOversized: () =>
+        refuse({ code: 'INVALID_INPUT', message: `A request has at most ${MAX_CONTROL_FRAME_BYTES} bytes` }),
+    });
+    connection.on('data', (chunk: Buffer) => lines.push(chunk));
+    connection.on('close', () => gone.abort());
+    connection.on('error', () => gone.abort());
+    send({ hello: { protocol: CONTROL_VERSION, version: VERSION, pid: this.#status().pid } });
+    connection.resume();
+  }
+
+  async #answer(
+    method: string,
+    params: unknown,
+    signal: AbortSignal,
+  ): Promise<{ result: unknown } | { error: ControlFailure }> {
+    try {
+      const handler = this.#handlers.get(method);
+      if (handler === undefined) {
+        const near = nearestNames(method, [...this.#handlers.keys()]);
+        throw new InvalidInputError(`The daemon knows no method "${cleanLine(method, 60)}"`, {
+          hint:
+            near.length > 0
+              ? `Did you mean ${near.join(' or ')}?`
+              : 'It may be of another release: "terok-mcp daemon stop" lets a new one start.',
+        });
+      }
+      return { result: await handler(params ?? {}, signal) };
+    } catch (error) {
+      return { error: this.#describe(method, error) };
+    }
+  }
+
+  #describe(method: string, error: unknown): ControlFailure {
+    if (error instanceof RuntimeError) {
+      const { code, message, hint, details } = error;
+      return {
+        code,
+        message,
+        ...(hint === undefined ? {} : { hint }),
+        ...(details === undefined ? {} : { details }),
+      };
+    }
+    const correlation = randomBytes(4).toString('hex');
+    this.#logger.error(
+      { method: cleanLine(method, 60), correlation, err: error },
+      'a control request failed unexpectedly',
+    );
+    return {
+      code: 'INTERNAL',
+      message: `A defect in terok-mcp (${correlation})`,
+      hint: `The daemon's log has the details under ${correlation}.`,
+    };
+  }
+
+  #on<P extends z.ZodType, R extends z.ZodType>(
+    { name, params, result }: ControlMethod<P, R>,
+    handle: (params: z.output<P>, signal: AbortSignal) => Promise<z.input<R>> | z.input<R>,
+  ): void {
+    this.#handlers.set(name, async (raw, signal) => {
+      const parsed = params.safeParse(raw);
+      if (!parsed.success)
+        throw new InvalidInputError(`${name}: ${cleanLine(z.prettifyError(parsed.error), 400)}`);
+      return result.parse(await handle(parsed.data, signal));
+    });
+  }
+
+  #registerDaemon(): void {
+    this.#on(control.ping, () => ({}));
+    this.#on(control.daemonStatus, () => ({ version: VERSION, ...this.#status() }));
+    this.#on(control.doctor, async (_params, signal) => ({
+      findings: [...(await this.#runtime.doctor.examine(signal))],
+    }));
+    this.#on(control.shutdown, () => {
+      // The answer goes out before the connection does.
+      setImmediate(() => setImmediate(() => this.#shutdown()));
+      return {};
+    });
+  }
+
+  #registerApprovals(): void {
+    const { approvals } = this.#runtime;
+    this.#on(control.approvalsList, (options) => ({
+      approvals: approvals.list(options).map(toApprovalRecord),
+    }));
+    this.#on(control.approvalsShow, async ({ id }, signal) => {
+      const approval = approvals.get(id);
+      return {
+        approval: toApprovalRecord(approval),
+        change: await describeChange(this.#runtime, approval, signal),
+      };
+    });
+    // Once said, it is done: a person who closes the terminal has still approved.
+    this.#on(control.approvalsApprove, async ({ id, by }) =>
+      toApprovalRecord(await approvals.approve(id, by)),
+    );
+    this.#on(control.approvalsDeny, ({ id, by }) => toApprovalRecord(approvals.deny(id, by)));
+  }
+
+  #registerProjectsAndTasks(): void {
+    const { projects, tasks } = this.#runtime;
+    this.#on(control.projectsCreate, async (input) => toProjectRecord(await projects.create(input)));
+    this.#on(control.projectsList, async () => {
+      const { projects: valid, broken } = await projects.list();
+      return { projects: valid.map(toProjectRecord), broken: [...broken] };
+    });
+    this.#on(control.tasksList, (filter) => ({ tasks: tasks.list(filter).map(toTaskRecord) }));
+    this.#on(control.tasksStop, async ({ id }) => toTaskRecord(await tasks.stop(id)));
+    this.#on(control.tasksDelete, async ({ id }) => {
+      const task = tasks.get(id);
+      const { archived } = await tasks.delete(task.id);
+      return { id: task.id, archived: [...archived] };
+    });
+    this.#on(control.tasksLogs, async ({ id, cursor, tail }, signal) => {
+      if (signal.aborted) throw new CancelledError('the connection is gone');
+      const page = await tasks.logs({ task: tasks.get(id).id, cursor, tail, maxChars: MAX_LOG_CHARS });
+      return { ...page, lines: [...page.lines] };
+    });
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

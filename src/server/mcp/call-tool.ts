@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import type { CallToolResult } from '@modelcontextprotocol/server';
+import { RuntimeError } from '../../runtime/core/errors.ts';
+import type { Logger } from '../../runtime/core/log.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { Tool, ToolAnswer } from '../../tools/define-tool.ts';
+import { untrustedBlock } from '../../tools/untrusted-block.ts';
+import { unknownTool } from './protocol-errors.ts';
+
+const PROGRESS_INTERVAL_MS = 10_000;
+
+export interface ToolCall {
+  readonly name: string;
+  readonly arguments: unknown;
+  readonly signal: AbortSignal;
+  /** Absent when the client asked for no progress. */
+  readonly reportProgress:
+    | ((progress: { readonly elapsedS: number; readonly message: string }) => Promise<void>)
+    | undefined;
+}
+
+/** Runs one tool for a client. The only place where what a tool throws becomes an answer. */
+export class ToolCaller {
+  readonly #tools: ReadonlyMap<string, Tool>;
+  readonly #runtime: Runtime;
+  readonly #logger: Logger;
+  readonly #progressIntervalMs: number;
+
+  constructor(deps: {
+    readonly tools: readonly Tool[];
+    readonly runtime: Runtime;
+    readonly logger: Logger;
+    readonly progressIntervalMs?: number;
+  }) {
+    this.#tools = new Map(deps.tools.map((tool) => [tool.name, tool]));
+    this.#runtime = deps.runtime;
+    this.#logger = deps.logger;
+    this.#progressIntervalMs = deps.progressIntervalMs ?? PROGRESS_INTERVAL_MS;
+  }
+
+  /** Throws a protocol error for an unknown tool; every other failure is a result with `isError`. */
+  async call(call: ToolCall): Promise<CallToolResult> {
+    const tool = this.#tools.get(call.name);
+    if (tool === undefined) throw unknownTool(call.name, [...this.#tools.keys()]);
+    const stopProgress = this.#startProgress(call);
+    try {
+      return toResult(await tool.call(call.arguments, { runtime: this.#runtime, signal: call.signal }));
+    } catch (error) {
+      return this.#toFailure(call, error);
+    } finally {
+      stopProgress();
+    }
+  }
+
+  #startProgress({ name, reportProgress }: ToolCall): () => void {
+    if (reportProgress === undefined) return () => undefined;
+    let elapsedMs = 0;
+    const timer = setInterval(() => {
+      elapsedMs += this.#progressIntervalMs;
+      const elapsedS = Math.round(elapsedMs / 1000);
+      // A client that went away is noticed by its connection, not here.
+      reportProgress({ elapsedS, message: `${name}: still working after ${elapsedS} s` }).catch(
+        () => undefined,
+      );
+    }, this.#progressIntervalMs);
+    return () => clearInterval(timer);
+  }
+
+  #toFailure(call: ToolCall, error: unknown): CallToolResult {
+    if (error instanceof RuntimeError) {
+      const lines = [`${error.code}: ${error.message}`];
+      if (error.hint !== undefined) lines.push(`Hint: ${error.hint}`);
+      if (error.details !== undefined && error.details !== '')
+        lines.push(untrustedBlock('details', error.details));
+      return failure(lines.join('\n'));
+    }
+    if (call.signal.aborted) return failure('CANCELLED: the call was cancelled; the task goes on');
+    const correlation = randomBytes(4).toString('hex');
+    this.#logger.error({ tool: call.name, correlation, err: error }, 'a tool failed unexpectedly');
+    return failure(
+      `INTERNAL: ${call.name} failed because of a defect in terok-mcp (${correlation})\nHint: The daemon's log has the details under ${correlation}.`,
+    );
+  }
+}
+
+function toResult(answer: ToolAnswer): CallToolResult {
+  if ('text' in answer) return { content: [{ type: 'text', text: answer.text }] };
+  // Some clients show the model only one of the two channels: each is complete.
+  return {
+    content: [{ type: 'text', text: JSON.stringify(answer.object) }],
+    structuredContent: { ...answer.object },
+  };
+}
+
+function failure(text: string): CallToolResult {
+  return { content: [{ type: 'text', text }], isError: true };
+}

@@ -1,0 +1,29 @@
+import type { Tool } from './define-tool.ts';
+import { gateDiff } from './gate/gate-diff.tool.ts';
+import { promote } from './gate/promote.tool.ts';
+import { doctor } from './host/doctor.tool.ts';
+import { listProjects } from './projects/list-projects.tool.ts';
+import { shieldStatus } from './shield/shield-status.tool.ts';
+import { createTask } from './tasks/create-task.tool.ts';
+import { deleteTask } from './tasks/delete-task.tool.ts';
+import { listTasks } from './tasks/list-tasks.tool.ts';
+import { runHeadless } from './tasks/run-headless.tool.ts';
+import { stopTask } from './tasks/stop-task.tool.ts';
+import { taskLogs } from './tasks/task-logs.tool.ts';
+import { taskStatus } from './tasks/task-status.tool.ts';
+
+/** Every tool, sorted by name: the list a client sees is the same for every connection. */
+export const catalog: readonly Tool[] = [
+  createTask,
+  deleteTask,
+  doctor,
+  gateDiff,
+  listProjects,
+  listTasks,
+  promote,
+  runHeadless,
+  shieldStatus,
+  stopTask,
+  taskLogs,
+  taskStatus,
+];

@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { VERSION } from '../../src/server/version.ts';
+import { program, Site } from '../support/daemon-process.ts';
+import { HEAD } from '../support/fake-runtime.ts';
+import { connectOverStdio, type TestClient } from '../support/mcp-client.ts';
+
+let site: Site;
+let client: TestClient;
+
+beforeAll(async () => {
+  site = await Site.make();
+  client = await connectOverStdio('auto', {
+    command: program.file,
+    args: [...program.args, 'stdio'],
+    env: site.env,
+  });
+});
+afterAll(async () => {
+  await client.close();
+  await site.close();
+});
+
+const terok = async (...args: string[]) => await site.run(args);
+
+async function park(): Promise<string> {
+  const { object } = await client.call('promote', {
+    project: 'demo',
+    branch: 'k3f9a/fix/greeting',
+    head: HEAD,
+  });
+  return String(object?.['approval']);
+}
+
+test('approve shows what will happen, and away from a terminal does nothing without --yes', async () => {
+  const id = await park();
+  expect((await terok('approvals')).stdout).toMatch(new RegExp(`${id} +pending +promotion +demo`));
+  const refused = await terok('approve', id);
+  expect(refused.exitCode).toBe(2);
+  expect(refused.stderr).toContain('--yes');
+  expect(refused.stdout).toContain(`head     ${HEAD}`);
+  expect(JSON.parse((await terok('approvals', '--json')).stdout)).toMatchObject([{ id, state: 'pending' }]);
+  const approved = await terok('approve', id, '--yes');
+  expect(approved.exitCode).toBe(0);
+  expect(approved.stdout).toMatch(/target +fix\/greeting of upstream/);
+  expect(approved.stdout).toContain('src/greeting.txt');
+  expect(approved.stdout).toContain(`Approved ${id}: done`);
+  const again = await terok('approve', id, '--yes');
+  expect(again.exitCode).toBe(1);
+  expect(again.stderr).toContain(`Approval ${id} is approved`);
+});
+
+test('what a sandbox wrote reaches the terminal without its escapes', async () => {
+  const id = await park();
+  const { stdout } = await terok('approve', id, '--yes');
+  expect(stdout).toContain('red');
+  expect(stdout).not.toContain('\u001b');
+  expect(stdout).not.toContain('\u202e');
+  const { object } = await client.call('run_headless', {
+    project: 'demo',
+    prompt: 'say \u001b]0;owned\u0007 done',
+    wait_s: 10,
+  });
+  const logs = await terok('task', 'logs', String(object?.['task']), '-f');
+  expect(logs.stdout).toBe(' done\n');
+});
+
+test('deny settles a request', async () => {
+  const id = await park();
+  expect((await terok('deny', id)).stdout).toBe(`Denied ${id}\n`);
+  expect((await terok('approvals')).stdout).not.toContain(`${id} `);
+});
+
+test('projects and tasks are listed, made, stopped and deleted', async () => {
+  expect((await terok('project', 'create', 'second', '--upstream', '/srv/second.git')).stdout).toContain(
+    '/config/projects/second/project.yml',
+  );
+  expect((await terok('project', 'create', 'second', '--upstream', '/srv/second.git')).stderr).toContain(
+    'exists',
+  );
+  const projects = await terok('project', 'list');
+  expect(projects.stdout).toMatch(/second +main +scripted +human/);
+  expect(projects.stderr).toContain('✗ broken: ');
+  const { object } = await client.call('create_task', { project: 'second' });
+  const task = String(object?.['task']);
+  expect((await terok('task', 'list', '--project', 'second')).stdout).toContain(task);
+  expect((await terok('task', 'stop', task)).stdout).toBe(`${task} is stopped\n`);
+  expect((await terok('task', 'delete', task)).stdout).toContain(`archived refs/terok/archive/${task}/`);
+  expect((await terok('task', 'stop', task)).exitCode).toBe(1);
+});
+
+test('doctor and setup report, and fail when a check fails', async () => {
+  const doctor = await terok('doctor');
+  expect(doctor.exitCode).toBe(0);
+  expect(doctor.stdout).toContain('✓ host.podman: Podman 5.4.2');
+  const setup = await terok('setup', '--check');
+  expect(setup.exitCode).toBe(1);
+  expect(setup.stdout).toContain('✗ host.packages: podman is missing\n    apt-get install podman');
+});
+
+test('podman hands over arguments as they are', async () => {
+  expect((await terok('podman', 'ps', '--help', '-a')).stdout).toBe('podman ps --help -a\n');
+});
+
+test('a wrong call is exit code 2, one line and the usage', async () => {
+  const table = [
+    [['fly'], 'no such command: fly'],
+    [['tsk'], 'Did you mean task?'],
+    [['task'], 'terok-mcp task takes: list, stop, delete, logs'],
+    [['task', 'stop'], '<task> missing\n  usage: terok-mcp task stop <task>'],
+    [['task', 'list', '--nope'], "Unknown option '--nope'"],
+    [['task', 'logs', 'k', '--tail', '0'], '--tail takes a number'],
+    [['project', 'create', 'x'], '--upstream <url> missing'],
+    [['serve', '--idle-minutes', 'soon'], '--idle-minutes takes a number'],
+    [['constructor'], 'no such command'],
+  ] as const;
+  for (const [args, expected] of table) {
+    const { exitCode, stderr } = await terok(...args);
+    expect(exitCode, args.join(' ')).toBe(2);
+    expect(stderr).toContain(expected);
+  }
+});
+
+test('help names every command and the exit codes; version is the version', async () => {
+  const { stdout, exitCode } = await terok('help');
+  expect(exitCode).toBe(0);
+  for (const command of [
+    'stdio',
+    'serve',
+    'setup',
+    'doctor',
+    'project create',
+    'task logs',
+    'approve',
+    'deny',
+    'podman',
+  ]) {
+    expect(stdout).toContain(`terok-mcp ${command}`);
+  }
+  expect(stdout).toContain('Exit codes: 0');
+  expect((await terok('version')).stdout).toBe(`${VERSION}\n`);
+});
+
+test('a daemon of another release is named', async () => {
+  const status = await terok('daemon', 'status');
+  expect(status.stdout).toContain(`Release ${VERSION}`);
+  expect(status.stdout).toMatch(/Stays because of: 2 connected/);
+});
+
+test('--in-process is refused while a daemon holds the state', async () => {
+  const { exitCode, stderr } = await terok('stdio', '--in-process');
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('Leave out --in-process');
+});

@@ -1,0 +1,151 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { asText } from '../../src/runtime/core/command.ts';
+import { findProcesses } from '../../src/runtime/core/process-table-loader.ts';
+import { podmanBase } from '../../src/runtime/engine/podman/podman-commands.ts';
+import { makeUpstream, type Playground, playground, refsOf } from './git-fixtures.ts';
+import { hostEnvironment, runner, type TestHost, testHost } from './host.ts';
+import { connectOverStdio, type Era, type TestClient } from './mcp-client.ts';
+
+const main = path.resolve(import.meta.dirname, '../../dist/server/main.js');
+
+/** The shipped program on directories of a test's own, driven as people and clients drive it. */
+export class Shipped implements AsyncDisposable {
+  readonly host: TestHost;
+  readonly ground: Playground;
+  readonly upstream: Awaited<ReturnType<typeof makeUpstream>>;
+  readonly #clients: TestClient[] = [];
+
+  private constructor(host: TestHost, ground: Playground, upstream: Shipped['upstream']) {
+    this.host = host;
+    this.ground = ground;
+    this.upstream = upstream;
+  }
+
+  static async make(): Promise<Shipped> {
+    const [host, ground] = await Promise.all([testHost(), playground()]);
+    const shipped = new Shipped(host, ground, await makeUpstream(ground));
+    await shipped.run(['project', 'create', 'demo', '--upstream', shipped.upstream.url]);
+    return shipped;
+  }
+
+  environment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+    return { ...hostEnvironment(), ...this.host.environment, ...extra };
+  }
+
+  /** A command to its end. Throws when it fails, with what it said. */
+  async run(args: readonly string[], extra: Readonly<Record<string, string>> = {}): Promise<string> {
+    return await runner.run({
+      file: process.execPath,
+      args: [main, ...args],
+      env: this.environment(extra),
+      timeoutMs: 120_000,
+      parse: asText,
+    });
+  }
+
+  spawn(args: readonly string[], extra: Readonly<Record<string, string>> = {}): ChildProcess {
+    return spawn(process.execPath, [main, ...args], { env: this.environment(extra), stdio: 'pipe' });
+  }
+
+  async connect(era: Era = 'auto', extra: Readonly<Record<string, string>> = {}): Promise<TestClient> {
+    const client = await connectOverStdio(era, {
+      command: process.execPath,
+      args: [main, 'stdio'],
+      env: this.environment(extra),
+    });
+    this.#clients.push(client);
+    return client;
+  }
+
+  async daemonPid(): Promise<number | undefined> {
+    const found = await findProcesses((argv) => argv.includes(main) && argv.includes('serve'));
+    for (const { pid } of found) {
+      const { readFile } = await import('node:fs/promises');
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+      if (environment.includes(`TEROK_STATE_DIR=${this.host.paths.state}\0`)) return pid;
+    }
+    return undefined;
+  }
+
+  async killDaemon(): Promise<void> {
+    const pid = await this.daemonPid();
+    if (pid === undefined) throw new Error('no daemon runs');
+    process.kill(pid, 'SIGKILL');
+    for (let tries = 0; (await this.daemonPid()) !== undefined && tries < 100; tries += 1) await delay(20);
+  }
+
+  /** Everything of this instance that could be left behind, by kind. */
+  async leftovers(): Promise<
+    Record<'containers' | 'pins' | 'processes' | 'services' | 'directories' | 'refs', readonly string[]>
+  > {
+    const { paths } = this.host;
+    const base = podmanBase(paths.podman);
+    const names = await runner.run({
+      file: 'podman',
+      args: [
+        ...base.args,
+        'ps',
+        '--all',
+        '--format={{.Names}}',
+        `--filter=label=ai.terok.instance=${paths.instance}`,
+      ],
+      env: base.env,
+      parse: asText,
+    });
+    const list = (directory: string): Promise<readonly string[]> => readdir(directory).catch(() => []);
+    const processes = await findProcesses((argv) =>
+      argv.some((argument) => argument.includes(`${paths.networks}/`)),
+    );
+    const gate = this.upstream.bare.in(path.join(paths.gates, 'demo.git'));
+    const refs = await refsOf(gate).catch(() => new Map<string, string>());
+    return {
+      containers: names.split('\n').filter((name) => name !== ''),
+      pins: await list(paths.networks),
+      processes: processes.map(({ argv }) => argv.join(' ')),
+      services: await list(paths.services),
+      directories: await list(path.join(paths.tasks, 'demo')),
+      refs: [...refs.keys()].filter((ref) =>
+        /^refs\/(?:namespaces|terok\/(?:seed|archive))\/|^refs\/heads\/[ghjkmnp-tv-z][0-9]/.test(ref),
+      ),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#clients.map((client) => client.close()));
+    const client = await this.connect();
+    const { object } = await client.call('list_tasks', { limit: 100 });
+    const tasks = Array.isArray(object?.['tasks']) ? object['tasks'] : [];
+    await Promise.allSettled(tasks.map(({ task }: { task: string }) => client.call('delete_task', { task })));
+    await client.close();
+    const pid = await this.daemonPid();
+    if (pid !== undefined) process.kill(pid, 'SIGTERM');
+    for (let tries = 0; (await this.daemonPid()) !== undefined && tries < 250; tries += 1) await delay(20);
+    await this.ground[Symbol.asyncDispose]();
+    await this.host[Symbol.asyncDispose]();
+  }
+}
+
+export const nothingLeft = {
+  containers: [],
+  pins: [],
+  processes: [],
+  services: [],
+  directories: [],
+  refs: [],
+} as const;
+
+/** Asks again until it holds; the last answer decides. */
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  holds: (value: T) => boolean,
+  withinMs = 15_000,
+): Promise<T> {
+  for (const deadline = performance.now() + withinMs; ; ) {
+    const value = await ask();
+    if (holds(value) || performance.now() > deadline) return value;
+    await delay(50);
+  }
+}
