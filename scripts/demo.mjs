@@ -89,8 +89,8 @@ async function tellStory() {
   const shield = await call('shield_status', { task });
   const refused = shield.refused.find(({ address, port }) => address === '203.0.113.1' && port === 443);
   check(
-    refused !== undefined && shield.state === 'up',
-    'shield_status: its connection to 203.0.113.1:443 was refused and recorded',
+    refused !== undefined && shield.state === 'down',
+    'shield_status: its connection to 203.0.113.1:443 was refused and recorded; its network is gone with it',
   );
 
   const branch = `${task}/fix/greeting`;

@@ -3,9 +3,10 @@ FROM {{base}}
 
 ENV DEBIAN_FRONTEND=noninteractive
 
-# The package lists and archives stay in the builder's cache: not in the image, and not fetched twice.
+# The package lists and archives stay in the builder's cache: not in the image, and not fetched twice. The lock on
+# the first covers both; apt would clean one away from among its lists.
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
-    --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt/lists \
     apt-get -qq update \
     && apt-get -qq install -y --no-install-recommends \
         ca-certificates curl git iproute2 jq less openssh-client procps ripgrep socat sudo tmux vim-tiny \

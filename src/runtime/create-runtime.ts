@@ -130,13 +130,5 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 }
 
 function recordPush({ project, task, updates }: PushReport, events: DatabaseEventLog): void {
-  for (const { branch, before, after } of updates) {
-    events.record({
-      project,
-      task,
-      actor: 'agent',
-      kind: 'gate.pushed',
-      data: { branch, before: before ?? null, after: after ?? null },
-    });
-  }
+  events.record({ project, task, actor: 'agent', kind: 'gate.pushed', data: { updates } });
 }

@@ -32,7 +32,7 @@ export function parseAgent({ file, text }: AgentSource): AgentFile {
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const syntax = document.errors[0];
   if (syntax !== undefined) throw invalid(file, lines.linePos(syntax.pos[0]).line, cleanLine(syntax.message));
-  const result = AgentFile.safeParse(document.toJS({ maxAliasCount: 10 }));
+  const result = AgentFile.safeParse(plainValue(file, document));
   if (!result.success) {
     const issue = result.error.issues[0];
     const line = issue === undefined ? 1 : lineOf(document, lines, issue);
@@ -42,6 +42,15 @@ export function parseAgent({ file, text }: AgentSource): AgentFile {
   if (result.data.name === expected) return result.data;
   const line = lineAt(document, lines, ['name']) ?? 1;
   throw invalid(file, line, `name: is "${result.data.name}", but the file is called "${expected}.yaml"`);
+}
+
+/** Aliases that multiply into more than a file could hold are refused. */
+function plainValue(file: string, document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 10 });
+  } catch {
+    throw invalid(file, 1, 'too many aliases');
+  }
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {

@@ -38,6 +38,8 @@ type BodyEnd = 'complete' | 'too-large' | 'aborted';
 /** One request through one `git http-backend`: bytes flow both ways at the pace of the slower side. */
 export class BackendExchange {
   readonly #deps: BackendExchangeDeps;
+  /** From here on the answer is ours: what git says of the pack that breaks off would only mislead. */
+  #isTooLarge = false;
 
   constructor(deps: BackendExchangeDeps) {
     this.#deps = deps;
@@ -104,14 +106,16 @@ export class BackendExchange {
     try {
       for await (const chunk of request) {
         if (!Buffer.isBuffer(chunk)) continue;
-        const wasWithin = bytes <= this.#deps.limits.maxPushBytes;
         bytes += chunk.length;
-        const isWithin = bytes <= this.#deps.limits.maxPushBytes;
-        if (wasWithin && !isWithin) process.stdin.end();
-        if (isWithin && process.stdin.writable && !process.stdin.write(chunk)) await drained(process.stdin);
+        if (!this.#isTooLarge && bytes > this.#deps.limits.maxPushBytes) {
+          this.#isTooLarge = true;
+          process.stdin.end();
+        }
+        if (!this.#isTooLarge && process.stdin.writable && !process.stdin.write(chunk))
+          await drained(process.stdin);
       }
       process.stdin.end();
-      return bytes > this.#deps.limits.maxPushBytes ? 'too-large' : 'complete';
+      return this.#isTooLarge ? 'too-large' : 'complete';
     } catch {
       // The client is gone. To git that is a pack that breaks off.
       process.stdin.end();
@@ -122,7 +126,7 @@ export class BackendExchange {
   async #answer(response: ClientResponse, process: StreamingProcess, body: Promise<BodyEnd>): Promise<void> {
     let head = Buffer.alloc(0);
     for await (const chunk of process.stdout) {
-      if (!Buffer.isBuffer(chunk) || response.destroyed) continue;
+      if (!Buffer.isBuffer(chunk) || response.destroyed || this.#isTooLarge) continue;
       if (response.headersSent) {
         if (!response.write(chunk)) await drained(response);
         continue;
@@ -157,7 +161,7 @@ export class BackendExchange {
       await this.#deps.afterPush();
     } catch (error) {
       // The push itself stands, in the namespace; it is published with the next one, or when the task ends.
-      this.#deps.log.error({ error }, 'a push could not be published');
+      this.#deps.log.error({ err: error }, 'a push could not be published');
     }
   }
 }

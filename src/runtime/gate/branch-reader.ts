@@ -134,8 +134,7 @@ export class BranchReader {
       okCodes: [0, 1],
       signal,
     });
-    const from =
-      merge.exitCode === 0 ? (merge.stdout.split('\n')[0] ?? '') : emptyTree(head);
+    const from = merge.exitCode === 0 ? (merge.stdout.split('\n')[0] ?? '') : emptyTree(head);
     return { branch, head, base: against, baseHead, from };
   }
 

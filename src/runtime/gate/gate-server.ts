@@ -32,6 +32,7 @@ export class GateServer implements GateService {
   readonly #closing = new AbortController();
   readonly #exchanges = new Set<Promise<void>>();
   readonly #server: Server;
+  #closed: Promise<void> | undefined;
 
   private constructor(
     options: GateServerOptions,
@@ -65,8 +66,12 @@ export class GateServer implements GateService {
     return server;
   }
 
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#closing.abort();
     // Ended processes still let a finished push be published.
@@ -100,7 +105,7 @@ export class GateServer implements GateService {
     }
     const exchange = this.#serve(request, response, decision)
       .catch((error: unknown) => {
-        this.#log.error({ error }, 'gate request failed');
+        this.#log.error({ err: error }, 'gate request failed');
         response.destroy();
       })
       .finally(() => this.#exchanges.delete(exchange));

@@ -213,7 +213,7 @@ export class GitGate implements Gate, AsyncDisposable {
       await this.#mirrors.sweep(project.id);
       await this.#git.run(call);
     } catch (error) {
-      this.#deps.log.warn({ error, project: project.id }, 'a gate could not be tidied');
+      this.#deps.log.warn({ err: error, project: project.id }, 'a gate could not be tidied');
     }
   }
 }

@@ -118,7 +118,7 @@ export class HostGit {
     call: Omit<GitCall, 'silenceMs' | 'okCodes'> & { readonly timeoutMs: number },
     consume: (text: string) => boolean,
   ): Promise<void> {
-    call.signal?.throwIfAborted();
+    if (isAborted(call.signal)) throw new CancelledError('git was cancelled');
     const process = this.#runner.stream({
       file: 'git',
       args: call.args,
@@ -129,6 +129,7 @@ export class HostGit {
     call.signal?.addEventListener('abort', stop, { once: true });
     let stderr = '';
     let hasEnough = false;
+    let isWhole = false;
     process.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr = (stderr + text).slice(-8192);
     });
@@ -141,16 +142,21 @@ export class HostGit {
           break;
         }
       }
+      isWhole = !hasEnough;
     } finally {
-      process.kill();
+      // A process that has said all exits by itself, and its exit code is wanted.
+      if (!isWhole) process.kill();
       call.signal?.removeEventListener('abort', stop);
     }
     const { exitCode } = await process.exited;
-    if (call.signal?.aborted === true) throw new CancelledError('git was cancelled');
+    if (isAborted(call.signal)) throw new CancelledError('git was cancelled');
     if (hasEnough || exitCode === 0) return;
     throw describeFailure(call, { cause: undefined, exitCode: exitCode ?? -1, stdout: '', stderr });
   }
 }
+
+/** Asked anew each time: it changes while one waits. */
+const isAborted = (signal: AbortSignal | undefined): boolean => signal?.aborted === true;
 
 function describeFailure(
   call: { readonly args: readonly string[]; readonly signal?: AbortSignal | undefined },

@@ -40,7 +40,7 @@ export class Upstream {
     return parseLsRemote(output);
   }
 
-  /** Fetches all branches and tags (or one branch) into a mirror. Throws CommandError. */
+  /** Makes a mirror's copy of all branches and tags, or gets just the commits of one branch. Throws CommandError. */
   async fetch(
     project: Project,
     gitDir: string,
@@ -49,9 +49,7 @@ export class Upstream {
     const { url, call } = this.#reach(project);
     const { branch, signal } = options;
     const refspecs =
-      branch === undefined
-        ? [`+${HEADS}*:${UPSTREAM}*`, `+${TAGS}*:${TAGS}*`]
-        : [`+${HEADS}${branch}:${UPSTREAM}${branch}`];
+      branch === undefined ? [`+${HEADS}*:${UPSTREAM}*`, `+${TAGS}*:${TAGS}*`] : [`${HEADS}${branch}`];
     const args = [
       'fetch',
       '--quiet',

@@ -4,6 +4,7 @@ import { type ContainerEngine, LABEL, type Progress } from '../engine/contract.t
 import type { BaseImage } from './base-image.ts';
 import { PUBLISHED_BASE } from './base-recipe.ts';
 import { makeBuildContext } from './build-context-store.ts';
+import { followBuild } from './build-progress.ts';
 import type { Images, ReadyImages } from './contract.ts';
 import { bundledPrograms, planLayers } from './dockerfile.ts';
 import { loadLayerSources } from './layer-loader.ts';
@@ -12,6 +13,7 @@ import { SharedWork } from './shared-work.ts';
 
 /** How long "everything is there" is believed without asking the engine again. */
 const TRUST_MS = 15_000;
+const PROGRESS_MS = 2_000;
 
 export interface ImageBuilderDeps {
   readonly engine: ContainerEngine;
@@ -104,7 +106,8 @@ export class ImageBuilder implements Images {
       context: context.directory,
       labels: { [LABEL.content]: layer.contentHash, [LABEL.base]: base.tag },
     };
-    await this.#deps.engine.build(build, progress, signal).catch((error: unknown) => {
+    const follow = followBuild(progress, { monotonicMs: this.#deps.monotonicMs, intervalMs: PROGRESS_MS });
+    await this.#deps.engine.build(build, follow, signal).catch((error: unknown) => {
       if (!(error instanceof CommandError)) throw error;
       throw new CommandError(`The image layer ${layer.tag} could not be built`, {
         hint: 'Run "terok-mcp setup" once the cause named below is gone.',

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 /** The files that network namespaces are bound to, one per task, in a private directory. */
@@ -22,6 +22,13 @@ export class PinStore {
     const file = await open(this.path(task), 'a', 0o600);
     await file.close();
     return this.path(task);
+  }
+
+  async has(task: string): Promise<boolean> {
+    return await access(this.path(task)).then(
+      () => true,
+      () => false,
+    );
   }
 
   async remove(task: string): Promise<void> {

@@ -57,6 +57,11 @@ export class PinnedShield implements Shield {
       for (const rule of rules) refuseNeverAllowed(rule);
       const prefix = await this.#deps.namespacePrefix(signal);
       const pin = this.#deps.pins.path(task);
+      if (!(await this.#deps.pins.has(task))) {
+        await this.#pin(prefix, task, rules, signal);
+        await this.#startNetwork(prefix, task, signal);
+        return { networkPath: pin };
+      }
       if (!(await this.#isIntact(prefix, pin, rules, signal))) {
         await this.#lower(prefix, task);
         await this.#pin(prefix, task, rules, signal);
@@ -155,7 +160,11 @@ export class PinnedShield implements Shield {
   /** Starts the user-mode network unless one serves this pin already. */
   async #connect(prefix: NamespacePrefix, task: string, signal?: AbortSignal): Promise<void> {
     const pin = this.#deps.pins.path(task);
-    if ((await networkProcesses(pin)).length > 0) return;
+    if ((await networkProcesses(pin)).length === 0) await this.#startNetwork(prefix, task, signal);
+  }
+
+  async #startNetwork(prefix: NamespacePrefix, task: string, signal?: AbortSignal): Promise<void> {
+    const pin = this.#deps.pins.path(task);
     try {
       const program = await this.#deps.networkProgram();
       if (program === 'slirp4netns') {

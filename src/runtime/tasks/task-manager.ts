@@ -31,9 +31,7 @@ export class TaskManager implements Tasks {
   async create(input: CreateTaskInput, signal?: AbortSignal): Promise<Task> {
     await this.#deps.reconciler.ensure();
     const task = await this.#deps.launcher.create(input, signal);
-    this.#deps.monitor.watchReadiness(task);
-    // A container that ended before anybody watched it.
-    this.#deps.monitor.checkExits();
+    this.#deps.monitor.watch(task);
     return task;
   }
 

@@ -19,6 +19,7 @@ export class TaskMonitor {
   #stopWatching: (() => void) | undefined;
   #check: Promise<void> | undefined;
   #checkAgain = false;
+  #missedHint = false;
 
   constructor(context: TaskContext, deps: { readonly closer: TaskCloser }) {
     this.#context = context;
@@ -41,6 +42,14 @@ export class TaskMonitor {
     void this.#followReadiness(task).catch((error: unknown) => this.#warn(error, task));
   }
 
+  /** A task has just become one that is watched: a hint that came before is taken up now. */
+  watch(task: Task): void {
+    this.watchReadiness(task);
+    if (!this.#missedHint) return;
+    this.#missedHint = false;
+    this.checkExits();
+  }
+
   /** Looks, once, at all containers; calls while a look is under way cause exactly one more. */
   checkExits(): void {
     if (this.#stopping.signal.aborted) return;
@@ -61,7 +70,9 @@ export class TaskMonitor {
 
   async #finishEnded(): Promise<void> {
     const { engine, store, mutex, instance } = this.#context;
-    const watched = store.list().filter((task) => task.state === 'starting' || task.state === 'running');
+    const tasks = store.list();
+    if (tasks.some((task) => task.state === 'creating')) this.#missedHint = true;
+    const watched = tasks.filter((task) => task.state === 'starting' || task.state === 'running');
     if (watched.length === 0) return;
     const containers = new Map(
       (await engine.list({ [LABEL.instance]: instance })).map((container) => [container.name, container]),

@@ -1,7 +1,11 @@
 import { z } from 'zod';
+import type { Task } from '../../runtime/tasks/contract.ts';
 import { defineTool } from '../define-tool.ts';
 import { agentField, nameField, projectField, restrictedField } from '../fields.ts';
 import { TaskView, toTaskView } from '../task-view.ts';
+
+/** Cloning takes a moment; a clone that takes longer is waited for with task_status. */
+const READY_WAIT_MS = 20_000;
 
 export const createTask = defineTool({
   name: 'create_task',
@@ -16,5 +20,9 @@ export const createTask = defineTool({
     restricted: restrictedField,
   }),
   output: TaskView,
-  handler: async (input, { runtime }) => toTaskView(await runtime.tasks.create(input)),
+  handler: async (input, { runtime, signal }) => {
+    const { id } = await runtime.tasks.create(input);
+    const isUp = { until: (task: Task) => task.state !== 'starting', waitMs: READY_WAIT_MS };
+    return toTaskView(await runtime.tasks.waitFor(id, isUp, signal));
+  },
 });

@@ -1,30 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import type { ContainerSpec } from '../../../src/runtime/engine/contract.ts';
-import { buildArgs, createArgs } from '../../../src/runtime/engine/podman/podman-args.ts';
+import { buildArgs, runArgs } from '../../../src/runtime/engine/podman/podman-args.ts';
 import { exampleSpec } from '../../support/example-spec.ts';
 
 const text = (args: readonly string[]): string => `${args.join('\n')}\n`;
 const rootful: Partial<ContainerSpec> = { idMapping: { kind: 'range', hostStart: 200_000, size: 65_536 } };
 
-describe('podman create', () => {
+describe('podman run', () => {
   it.each<[string, ContainerSpec]>([
     ['unrestricted-rootless', exampleSpec()],
     ['restricted-rootless', exampleSpec({ restricted: true })],
     ['restricted-rootful', { ...exampleSpec({ restricted: true, limits: true }), ...rootful }],
     ['no-network', { ...exampleSpec({ restricted: true }), network: { kind: 'none' } }],
   ])('of an %s container', async (name, spec) => {
-    await expect(text(createArgs(spec))).toMatchFileSnapshot(`../../golden/podman/${name}.txt`);
+    await expect(text(runArgs(spec))).toMatchFileSnapshot(`../../golden/podman/${name}.txt`);
   });
 
   it('drops every capability first, whatever is added', () => {
-    const args = createArgs(exampleSpec());
+    const args = runArgs(exampleSpec());
     expect(args.indexOf('--cap-drop=all')).toBeGreaterThan(-1);
     expect(args.indexOf('--cap-drop=all')).toBeLessThan(args.findIndex((arg) => arg.startsWith('--cap-add')));
     expect(args.filter((arg) => arg.startsWith('--cap-add')).join()).not.toMatch(/NET_|SYS_|MKNOD|ALL/i);
   });
 
   it('lets no image or command become a flag', () => {
-    const args = createArgs({ ...exampleSpec(), image: '--privileged', command: ['--network=host'] });
+    const args = runArgs({ ...exampleSpec(), image: '--privileged', command: ['--network=host'] });
     expect(args.slice(-3)).toEqual(['--', '--privileged', '--network=host']);
     expect(args.slice(0, -3)).not.toContain('--privileged');
   });

@@ -4,12 +4,13 @@ import type { ContainerSpec, IdMapping, ImageBuild } from '../contract.ts';
 const NO_RESOLVER = '192.0.2.53';
 
 /**
- * `podman create` arguments of a container (pure). Everything that could weaken the sandbox is decided here
+ * `podman run` arguments of a container (pure). Everything that could weaken the sandbox is decided here
  * or absent: no capability, host namespace, device or privilege has another way in.
  */
-export function createArgs(spec: ContainerSpec): readonly string[] {
+export function runArgs(spec: ContainerSpec): readonly string[] {
   return [
-    'create',
+    'run',
+    '--detach',
     '--pull=never',
     // An init as PID 1 passes signals on and reaps; without one, TERM is ignored and every stop takes the full grace.
     '--init',

@@ -65,21 +65,13 @@ export class PodmanEngine implements ContainerEngine {
   }
 
   async launch(spec: ContainerSpec, signal?: AbortSignal): Promise<{ readonly id: string }> {
-    const id = await this.#run(this.#commands.create(spec), signal).catch((error: unknown) => {
-      throw explainCreate(spec, error);
-    });
     try {
-      await this.#run(this.#commands.start(spec.name), signal);
-      return { id };
+      return { id: await this.#run(this.#commands.run(spec), signal) };
     } catch (error) {
-      // Not with the caller's signal: it may be what ended the start.
-      await this.remove(spec.name).catch((cause: unknown) => {
-        this.#deps.logger.warn(
-          { container: spec.name, error: String(cause) },
-          'a container that failed to start was not removed',
-        );
-      });
-      throw error;
+      const explained = explainLaunch(spec, error);
+      // A container of that name from before is not ours to remove.
+      if (!(explained instanceof ConflictError)) await this.#removeFailed(spec.name);
+      throw explained;
     }
   }
 
@@ -93,7 +85,9 @@ export class PodmanEngine implements ContainerEngine {
         return await this.#run(this.#commands.remove(name), signal);
       } catch (error) {
         // Another Podman that starts or removes right now still holds a mount of this one.
-        const isBusy = error instanceof CommandError && /resource busy|layer is in use|in use by/i.test(error.details ?? '');
+        const isBusy =
+          error instanceof CommandError &&
+          /resource busy|layer is in use|in use by/i.test(error.details ?? '');
         if (!isBusy || attempt === REMOVE_ATTEMPTS) throw error;
         await delay(attempt * 50);
       }
@@ -149,6 +143,16 @@ export class PodmanEngine implements ContainerEngine {
     return watchExits(this.#deps.paths.podman.tmpDir, EXIT_POLL_MS, listener);
   }
 
+  /** Without the caller's signal: it may be what ended the start. */
+  async #removeFailed(name: string): Promise<void> {
+    await this.remove(name).catch((cause: unknown) => {
+      this.#deps.logger.warn(
+        { container: name, error: String(cause) },
+        'a container that failed to start was not removed',
+      );
+    });
+  }
+
   async #wakePauseProcess(signal?: AbortSignal): Promise<number> {
     await this.#run(this.#commands.wakeNamespaces(), signal);
     const pid = await this.#pausePid();
@@ -200,7 +204,7 @@ function whyNoLimits(info: PodmanInfo): string | undefined {
     : `the ${missing.join(', ')} controller is not delegated to this user`;
 }
 
-function explainCreate(spec: ContainerSpec, error: unknown): unknown {
+function explainLaunch(spec: ContainerSpec, error: unknown): unknown {
   if (!(error instanceof CommandError)) return error;
   if (/name .* is (already )?in use|already in use by/i.test(error.details ?? '')) {
     return new ConflictError(`A container named ${spec.name} exists already`, {

@@ -1,0 +1,110 @@
+// Every test, rootless and, as root, rootful too. The very last line sums all runs.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { ensureBuild, ensureDependencies, root, runProgram, withProgress } from './bootstrap.mjs';
+import { endProcessesOf, prepareTestUser } from './test-user.mjs';
+
+const isFull = process.argv.includes('--full');
+const unknown = process.argv.slice(2).filter((argument) => argument !== '--full');
+if (unknown.length > 0) {
+  console.error(`usage: test.mjs [--full]; not understood: ${unknown.join(' ')}`);
+  process.exit(64);
+}
+
+const onHost = ['integration', 'e2e', ...(isFull ? ['full'] : [])];
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+await attempt('preparing this tree', async () => {
+  await ensureDependencies();
+  await ensureBuild();
+});
+if (total.failed === 0) {
+  const isRoot = process.getuid?.() === 0;
+  await runSuite(isRoot ? 'rootful' : 'rootless', ['unit', ...onHost], {
+    tree: root,
+    command: (args) => ({ file: process.execPath, args, options: { cwd: root } }),
+  });
+  if (isRoot) {
+    const user = await attempt('preparing the test user', () =>
+      withProgress('Copying the tree for the rootless run', prepareTestUser),
+    );
+    if (user !== undefined) {
+      try {
+        await runSuite('rootless', onHost, user);
+      } finally {
+        endProcessesOf(user.uid);
+      }
+    }
+  }
+}
+
+if (total.passed === 0 && total.failed === 0) total.failed = 1;
+process.exitCode = total.failed === 0 ? 0 : 1;
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+
+/** Set-up, then vitest, as one user. */
+async function runSuite(name, projects, place) {
+  console.log(`\n=== ${name}: set-up`);
+  const setup = await run(place, [path.join(place.tree, 'dist/server/main.js'), 'setup']);
+  if (setup !== 0) {
+    // Tests that could not run have not passed.
+    console.log(`=== ${name}: set-up failed (exit code ${setup})`);
+    total.failed += 1;
+    return;
+  }
+  console.log(`\n=== ${name}: ${projects.join(', ')}`);
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'terok-report-'));
+  const report = path.join(directory, 'report.json');
+  try {
+    const code = await run(place, [
+      path.join(place.tree, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      ...projects.map((project) => `--project=${project}`),
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${place.uid === undefined ? report : path.join(place.tree, 'report.json')}`,
+    ]);
+    const counts = count(place.uid === undefined ? report : path.join(place.tree, 'report.json'), code);
+    console.log(`=== ${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+    for (const key of Object.keys(total)) total[key] += counts[key];
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function run(place, args) {
+  const { file, args: all, options } = place.command(args);
+  return runProgram(file, all, { ...options, stdio: ['ignore', 1, 2] });
+}
+
+/** What a run came to. A crash, a file that does not load and a run without tests are failures too. */
+function count(reportFile, code) {
+  try {
+    const report = JSON.parse(readFileSync(reportFile, 'utf8'));
+    const broken = report.testResults.filter(
+      (file) => file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'),
+    ).length;
+    const counts = {
+      passed: report.numPassedTests,
+      failed: report.numFailedTests + broken,
+      skipped: report.numPendingTests + report.numTodoTests,
+    };
+    if (counts.failed === 0 && (code !== 0 || counts.passed === 0)) counts.failed = 1;
+    return counts;
+  } catch (error) {
+    console.log(`the run left no report: ${error.message}`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+/** A failure of the preparation counts as one failed test. */
+async function attempt(what, work) {
+  try {
+    return await work();
+  } catch (error) {
+    console.log(`${what} failed: ${error.message}`);
+    total.failed += 1;
+    return undefined;
+  }
+}

@@ -1,0 +1,207 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ProjectStore } from '../../../src/runtime/projects/project-store.ts';
+
+let directory: string;
+let store: ProjectStore;
+
+beforeEach(async () => {
+  directory = await mkdtemp('/tmp/tp-');
+  store = new ProjectStore({ directory });
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+async function given(id: string, text: string): Promise<string> {
+  const file = path.join(directory, id, 'project.yml');
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, text);
+  return file;
+}
+
+const GOOD = 'git:\n  upstream_url: https://example.invalid/x.git\n';
+
+describe('reading project.yml', () => {
+  it('fills in what may be left out', async () => {
+    const file = await given('demo', GOOD);
+    const project = await store.get('demo');
+    expect(project).toMatchObject({
+      id: 'demo',
+      file,
+      settings: { run: { memory: 8 * 1024 ** 3, cpus: 4 }, promotion: { approval: 'human' } },
+    });
+  });
+
+  it.each([
+    [
+      'a wrong value',
+      `${GOOD}run:\n  cpus: 2\n  memory: lots\n`,
+      5,
+      'run.memory: a number followed by k, m or g',
+    ],
+    [
+      'an unknown key',
+      `${GOOD}run:\n  memroy: 4g\n`,
+      4,
+      'run.memroy: is no known key; did you mean "memory"?',
+    ],
+    ['an unknown section', `${GOOD}runs:\n  memory: 4g\n`, 3, 'runs: is no known key; did you mean "run"?'],
+    ['a wrong type', `${GOOD}run:\n  restricted: maybe\n`, 4, 'run.restricted: must be true or false'],
+    [
+      'a value that is none of the allowed',
+      `${GOOD}promotion:\n  approval: robot\n`,
+      4,
+      'promotion.approval: must be "human" or "supervisor" or "disabled"',
+    ],
+    ['broken YAML', `${GOOD}run: [1, 2\nx: y\n`, 4, 'not valid YAML'],
+    ['a key given twice', `${GOOD}git:\n  upstream_url: /x\n`, 3, 'not valid YAML'],
+    ['no git section', '# nothing\nproject:\n  description: x\n', 1, 'git.upstream_url: is missing'],
+    ['an empty file', '', 1, 'git.upstream_url: is missing'],
+    ['no upstream', 'project: {}\ngit:\n  default_branch: main\n', 2, 'git.upstream_url: is missing'],
+    [
+      'an upstream that is an option',
+      'git:\n  upstream_url: --upload-pack=/bin/evil\n',
+      2,
+      'git.upstream_url: begins with "-"',
+    ],
+    [
+      'an upstream that runs programs',
+      'git:\n  upstream_url: "ext::sh -c evil"\n',
+      2,
+      'git.upstream_url: contains spaces',
+    ],
+    ['a branch that is an option', `${GOOD}  default_branch: -x\n`, 3, 'git.default_branch: begins with "-"'],
+    ['another id than the directory', `project:\n  id: other\n${GOOD}`, 1, 'project.id: must equal'],
+    ['text where a mapping belongs', 'git: hello\n', 1, 'git: must be a mapping'],
+  ])('names file, line and key of %s', async (_what, text, line, problem) => {
+    const file = await given('demo', text);
+    await expect(store.get('demo')).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining(`${file}:${line}: ${problem}`),
+    });
+  });
+
+  it('says how many more problems there are', async () => {
+    await given('demo', `${GOOD}run:\n  cpus: -1\n  pids: 1\n`);
+    await expect(store.get('demo')).rejects.toMatchObject({
+      message: expect.stringContaining('(and 1 more)'),
+      details: expect.stringContaining('run.pids'),
+    });
+  });
+
+  it('is not brought down by huge files, alias bombs or named pipes', async () => {
+    await given('huge', `${GOOD}# ${'x'.repeat(1024 * 1024)}\n`);
+    const bomb = Array.from(
+      { length: 20 },
+      (_, index) =>
+        `x${index + 1}: &a${index + 1} [${Array.from({ length: 10 }, () => `*a${index}`).join(', ')}]`,
+    );
+    await given('bomb', `x0: &a0 [1]\n${bomb.join('\n')}\n${GOOD}`);
+    await mkdir(path.join(directory, 'pipe'));
+    execFileSync('mkfifo', [path.join(directory, 'pipe/project.yml')]);
+    await given('good', GOOD);
+    const { projects, broken } = await store.list();
+    expect(projects.map(({ id }) => id)).toEqual(['good']);
+    expect(broken.map(({ id, problem }) => [id, problem.replace(directory, '')])).toEqual([
+      ['bomb', '/bomb/project.yml:1: its aliases (*name) expand to too much'],
+      ['huge', '/huge/project.yml: is larger than 1 MB'],
+      ['pipe', '/pipe/project.yml: is not a regular file'],
+    ]);
+  });
+
+  it('lists what is broken beside what works', async () => {
+    await given('good', GOOD);
+    await given('bad', 'git: 1\n');
+    await given('Not-An-Id', GOOD);
+    await mkdir(path.join(directory, 'empty'));
+    await writeFile(path.join(directory, 'a-file'), '');
+    const { projects, broken } = await store.list();
+    expect(projects.map(({ id }) => id)).toEqual(['good']);
+    expect(broken.map(({ id }) => id)).toEqual(['Not-An-Id', 'bad', 'empty']);
+    expect(broken.every(({ problem }) => problem.includes(directory))).toBe(true);
+  });
+
+  it('has no projects where there is no directory yet', async () => {
+    expect(await new ProjectStore({ directory: path.join(directory, 'none') }).list()).toEqual({
+      projects: [],
+      broken: [],
+    });
+  });
+
+  it('suggests near names for an unknown one, however long the name', async () => {
+    await given('website', GOOD);
+    await expect(store.get('webiste')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      hint: 'Did you mean "website"?',
+    });
+    await expect(store.get('x'.repeat(1_000_000))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(store.get('../website')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('creating a project', () => {
+  it('writes a file that reads back, with comments, readable by its owner only', async () => {
+    const project = await store.create({
+      id: 'demo',
+      upstreamUrl: 'git@example.invalid:a/b.git',
+      defaultBranch: 'true',
+    });
+    expect(project.settings.git).toEqual({
+      upstream_url: 'git@example.invalid:a/b.git',
+      default_branch: 'true',
+    });
+    expect(await readFile(project.file, 'utf8')).toContain('# ');
+    expect(await store.get('demo')).toEqual(project);
+    expect(await readdir(path.dirname(project.file))).toEqual(['project.yml']);
+  });
+
+  it('never replaces one: of many at once, one wins', async () => {
+    const results = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, index) => store.create({ id: 'demo', upstreamUrl: `/srv/${index}` })),
+    );
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(results.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'CONFLICT' },
+    });
+  });
+
+  it.each([
+    '-x',
+    '--upload-pack=x',
+    'ext::sh -c x',
+    'fd::3',
+    'ftp://x/y',
+    'https://',
+    'ssh://-oProxyCommand=x/y',
+    '-oProxyCommand=x:y',
+    'user@-x:y',
+    'relative/path',
+    'a\nb',
+    'https://x/\u202ey',
+    'file://relative',
+    '',
+  ])('refuses the upstream %j', async (upstreamUrl) => {
+    await expect(store.create({ id: 'demo', upstreamUrl })).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it.each([
+    'https://example.invalid/x.git',
+    'http://u:p@h:80/x',
+    'ssh://git@h/x',
+    'git://h/x',
+    'file:///srv/x',
+    '/srv/x',
+    'h:x',
+    'git@h:x/y.git',
+  ])('takes the upstream %j', async (upstreamUrl) => {
+    expect((await store.create({ id: 'demo', upstreamUrl })).settings.git.upstream_url).toBe(upstreamUrl);
+  });
+
+  it.each(['Demo', '../x', 'default', '', 'x'.repeat(64)])('refuses the id %j', async (id) => {
+    await expect(store.create({ id, upstreamUrl: '/srv/x' })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    });
+  });
+});
