@@ -95,6 +95,8 @@ export interface ContainerEngine {
   /** Removes, killing first where needed. An absent container counts as success. */
   remove(name: string, signal?: AbortSignal): Promise<void>;
   inspect(name: string, signal?: AbortSignal): Promise<ContainerState | undefined>;
+  /** Those of these containers that exist. */
+  inspectAll(names: readonly string[], signal?: AbortSignal): Promise<readonly ContainerState[]>;
   /** All containers, running or not, that carry every one of these labels. */
   list(labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<readonly ContainerState[]>;
   /** Labels of a local image; undefined when there is none of that name. */

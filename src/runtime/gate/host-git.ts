@@ -5,6 +5,8 @@ import { cleanTail } from '../core/untrusted-text.ts';
 import { withoutCredentials } from '../core/upstream-url.ts';
 import { type GitEnvironmentOptions, type GitHost, gitEnvironment } from './git-environment.ts';
 
+const NOTHING = Buffer.alloc(0);
+
 /** One git invocation as a value. User input stands behind `--end-of-options`, or inside a ref name. */
 export interface GitCall extends GitEnvironmentOptions {
   readonly args: readonly string[];
@@ -98,7 +100,10 @@ export class HostGit {
         if (okCodes.includes(exitCode) && !(error instanceof GitPluginError)) return undefined;
         return error ?? Buffer.from('failed');
       },
-    }).env({ ...env });
+    })
+      .env({ ...env })
+      // simple-git waits 50 ms for output of a command that has said nothing; an empty chunk tells it not to.
+      .outputHandler((_command, output) => void setImmediate(() => output.emit('data', NOTHING)));
     try {
       return { stdout: await git.raw([...call.args]), exitCode };
     } catch (cause) {

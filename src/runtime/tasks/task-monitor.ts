@@ -1,4 +1,3 @@
-import { LABEL } from '../engine/contract.ts';
 import type { Task } from './contract.ts';
 import { isActive } from './state.ts';
 import type { TaskCloser } from './task-closer.ts';
@@ -69,14 +68,13 @@ export class TaskMonitor {
   }
 
   async #finishEnded(): Promise<void> {
-    const { engine, store, mutex, instance } = this.#context;
+    const { engine, store, mutex } = this.#context;
     const tasks = store.list();
     if (tasks.some((task) => task.state === 'creating')) this.#missedHint = true;
     const watched = tasks.filter((task) => task.state === 'starting' || task.state === 'running');
     if (watched.length === 0) return;
-    const containers = new Map(
-      (await engine.list({ [LABEL.instance]: instance })).map((container) => [container.name, container]),
-    );
+    const found = await engine.inspectAll(watched.map((task) => task.container));
+    const containers = new Map(found.map((container) => [container.name, container]));
     const ended = watched.filter((task) => containers.get(task.container)?.status !== 'running');
     await Promise.all(
       ended.map((task) =>

@@ -95,7 +95,11 @@ export class PodmanEngine implements ContainerEngine {
   }
 
   async inspect(name: string, signal?: AbortSignal): Promise<ContainerState | undefined> {
-    return (await this.#run(this.#commands.inspect([name]), signal))[0];
+    return (await this.inspectAll([name], signal))[0];
+  }
+
+  async inspectAll(names: readonly string[], signal?: AbortSignal): Promise<readonly ContainerState[]> {
+    return names.length === 0 ? [] : await this.#run(this.#commands.inspect(names), signal);
   }
 
   async list(
@@ -103,7 +107,7 @@ export class PodmanEngine implements ContainerEngine {
     signal?: AbortSignal,
   ): Promise<readonly ContainerState[]> {
     const ids = await this.#run(this.#commands.list(labels), signal);
-    return ids.length === 0 ? [] : await this.#run(this.#commands.inspect(ids), signal);
+    return await this.inspectAll(ids, signal);
   }
 
   async imageLabels(
