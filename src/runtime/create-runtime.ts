@@ -38,6 +38,9 @@ export interface RuntimeOptions extends HostOptions {
   readonly checkpoint: Checkpoint;
 }
 
+/** How long callers are kept waiting for the tidying up after an earlier run. */
+const RECONCILE_PATIENCE_MS = 10_000;
+
 /**
  * Puts the whole system together: the only place that calls constructors. The caller holds the process lock of
  * the state directory. What an earlier run left is taken up in the background; a host where that is not
@@ -114,10 +117,16 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     ],
   });
   monitor.start();
-  reconciler.ensure().catch((error: unknown) => {
-    logger.warn({ error: String(error) }, 'what an earlier run left could not be looked at yet');
-  });
+  const settled = new AbortController();
+  const reconciled = reconciler
+    .ensure()
+    .catch((error: unknown) => {
+      logger.warn({ error: String(error) }, 'what an earlier run left could not be looked at yet');
+    })
+    .finally(() => settled.abort());
+  const patience = clock.sleep(RECONCILE_PATIENCE_MS, settled.signal).catch(() => undefined);
   return {
+    ready: Promise.race([reconciled, patience]),
     projects,
     tasks,
     review,

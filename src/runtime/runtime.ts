@@ -7,6 +7,11 @@ import type { Egress, Tasks } from './tasks/contract.ts';
 
 /** Everything a front end may use. Made by `createRuntime`, the only place that calls constructors. */
 export interface Runtime extends AsyncDisposable {
+  /**
+   * Settles once what an earlier run left has been taken up, so that nothing half-made is shown; at the latest
+   * after some seconds, and also when it could not be (no Podman, say). Never rejects.
+   */
+  readonly ready: Promise<void>;
   readonly projects: Projects;
   readonly tasks: Tasks;
   readonly review: Review;

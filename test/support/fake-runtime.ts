@@ -36,6 +36,7 @@ export const HOSTILE =
  * (throws a defect), `exit N`; other lines do nothing. A headless task ends after its last line.
  */
 export class FakeRuntime implements Runtime {
+  readonly ready = Promise.resolve();
   readonly projects = new FakeProjects();
   readonly tasks = new FakeTasks(this.projects);
   readonly approvals = new FakeApprovals();

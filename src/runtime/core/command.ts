@@ -15,8 +15,10 @@ export interface Command<T = CommandOutput> {
   readonly cwd?: string | undefined;
   /** Exit codes that are an answer rather than a failure. Default: 0 alone. */
   readonly okCodes?: readonly number[] | undefined;
-  /** Default 30 s. The program gets SIGTERM, two seconds later SIGKILL. */
+  /** Default 30 s. The program gets SIGTERM then, and after `graceMs` SIGKILL. */
   readonly timeoutMs?: number | undefined;
+  /** How long the program may take to clean up after SIGTERM, before SIGKILL. Default 2 s. */
+  readonly graceMs?: number | undefined;
   readonly parse: (output: CommandOutput) => T;
 }
 

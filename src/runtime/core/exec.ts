@@ -33,12 +33,13 @@ export class HostCommandRunner implements CommandRunner {
   async run<T>(command: Command<T>, options: RunOptions = {}): Promise<T> {
     const okCodes = command.okCodes ?? [0];
     const timeoutMs = command.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const graceMs = command.graceMs ?? KILL_DELAY_MS;
     try {
       const subprocess = execa(command.file, command.args, {
         ...this.#options(command),
         ...(command.input === undefined ? { stdin: 'ignore' } : { input: command.input }),
         timeout: timeoutMs,
-        forceKillAfterDelay: KILL_DELAY_MS,
+        forceKillAfterDelay: graceMs,
         maxBuffer: MAX_OUTPUT_BYTES,
         all: options.onLine !== undefined,
         stripFinalNewline: false,
@@ -46,7 +47,7 @@ export class HostCommandRunner implements CommandRunner {
       });
       if (options.onLine !== undefined)
         void forwardLines(subprocess.iterable({ from: 'all' }), options.onLine);
-      const release = abandonPipes(subprocess, timeoutMs, options.signal);
+      const release = abandonPipes(subprocess, { timeoutMs, graceMs }, options.signal);
       const { stdout, stderr, exitCode } = await subprocess.finally(release);
       return command.parse({ stdout, stderr, exitCode: exitCode ?? 0 });
     } catch (error) {
@@ -153,16 +154,16 @@ function abandonPipes(
     readonly stderr: Readable | null;
     readonly all?: Readable | undefined;
   },
-  timeoutMs: number,
+  { timeoutMs, graceMs }: { readonly timeoutMs: number; readonly graceMs: number },
   signal: AbortSignal | undefined,
 ): () => void {
   const abandon = (): void => {
     for (const pipe of [subprocess.stdout, subprocess.stderr, subprocess.all]) pipe?.destroy();
   };
-  let timer = setTimeout(abandon, timeoutMs + KILL_DELAY_MS + 100);
+  let timer = setTimeout(abandon, timeoutMs + graceMs + 100);
   const onAbort = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(abandon, KILL_DELAY_MS + 100);
+    timer = setTimeout(abandon, graceMs + 100);
   };
   signal?.addEventListener('abort', onAbort, { once: true });
   return () => {

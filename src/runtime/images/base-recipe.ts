@@ -57,6 +57,8 @@ export function buildRootFilesystem(options: {
     ],
     input: `${options.sources.join('\n')}\n`,
     timeoutMs: BUILD_TIMEOUT_MS,
+    // It finishes its current step and takes its scratch directory away, which no ordinary user could.
+    graceMs: 60_000,
     parse: asNothing,
   };
 }

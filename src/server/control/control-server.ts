@@ -101,6 +101,7 @@ export class ControlServer {
               : 'It may be of another release: "terok-mcp daemon stop" lets a new one start.',
         });
       }
+      if (method.startsWith('tasks.')) await this.#runtime.ready;
       return { result: await handler(params ?? {}, signal) };
     } catch (error) {
       return { error: this.#describe(method, error) };

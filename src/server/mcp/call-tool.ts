@@ -44,6 +44,7 @@ export class ToolCaller {
     if (tool === undefined) throw unknownTool(call.name, [...this.#tools.keys()]);
     const stopProgress = this.#startProgress(call);
     try {
+      await this.#runtime.ready;
       return toResult(await tool.call(call.arguments, { runtime: this.#runtime, signal: call.signal }));
     } catch (error) {
       return this.#toFailure(call, error);
