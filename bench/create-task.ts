@@ -1,7 +1,9 @@
 import path from 'node:path';
+import { composeHost } from '../src/runtime/compose.ts';
 import { asNothing } from '../src/runtime/core/command.ts';
 import { podmanBase } from '../src/runtime/engine/podman/podman-commands.ts';
-import { runner } from '../test/support/host.ts';
+import { type Figure, toFigure } from '../test/support/figure.ts';
+import { hostEnvironment, resourcesDir, runner, uid } from '../test/support/host.ts';
 import { Terok } from '../test/support/runtime-host.ts';
 
 const ROUNDS = 9;
@@ -10,27 +12,23 @@ const ROUNDS = 9;
  * From asking for a task to its workspace being ready, against `podman create` + `podman start` of the same
  * image without network + `git clone --local` of the same repository. Medians of interleaved rounds.
  */
-export async function run(): Promise<
-  readonly {
-    readonly name: string;
-    readonly ours: number;
-    readonly baseline: number;
-    readonly ratio: number;
-    readonly unit: string;
-  }[]
-> {
+export async function run(): Promise<readonly Figure[]> {
   await using terok = await Terok.make();
-  const times = { ours: [] as number[], baseline: [] as number[] };
+  const ours: number[] = [];
+  const baseline: number[] = [];
+  const image = (
+    await composeHost({ paths: terok.host.paths, uid, env: hostEnvironment(), resourcesDir }).images.ensure(
+      () => undefined,
+    )
+  ).l1;
   // One of each first: caches, single-flight work and the pause process are warm in both.
   await createTask(terok);
-  await rawContainer(terok, 'warm');
+  await rawContainer(terok, image, 'warm');
   for (let round = 0; round < ROUNDS; round += 1) {
-    times.baseline.push(await rawContainer(terok, String(round)));
-    times.ours.push(await createTask(terok));
+    baseline.push(await rawContainer(terok, image, String(round)));
+    ours.push(await createTask(terok));
   }
-  const ours = median(times.ours);
-  const baseline = median(times.baseline);
-  return [{ name: 'create_task to running', ours, baseline, ratio: ours / baseline, unit: 'ms' }];
+  return [toFigure('create_task to running', { ours, baseline })];
 }
 
 async function createTask(terok: Terok): Promise<number> {
@@ -43,29 +41,17 @@ async function createTask(terok: Terok): Promise<number> {
   return tookMs;
 }
 
-async function rawContainer(terok: Terok, round: string): Promise<number> {
+async function rawContainer(terok: Terok, image: string, round: string): Promise<number> {
   const { args, env } = podmanBase(terok.host.paths.podman);
   const podman = (...verb: readonly string[]): Promise<void> =>
     runner.run({ file: 'podman', args: [...args, ...verb], env, parse: asNothing });
   const name = `bench-${terok.host.paths.instance}-${round}`;
   const clone = path.join(terok.ground.directory, `clone-${round}`);
   const startedAt = performance.now();
-  await podman(
-    'create',
-    '--pull=never',
-    '--network=none',
-    `--name=${name}`,
-    'terok-l1-cli:debian-trixie',
-    'sleep',
-    '60',
-  );
+  await podman('create', '--pull=never', '--network=none', `--name=${name}`, image, 'sleep', '60');
   await podman('start', name);
   await terok.ground.git.ok('clone', '--quiet', '--local', terok.upstream.url, clone);
   const tookMs = performance.now() - startedAt;
   await podman('rm', '--force', '--time=0', name);
   return tookMs;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { type Figure, toFigure } from '../test/support/figure.ts';
 
 const ROUNDS = 21;
 const main = path.resolve(import.meta.dirname, '../dist/server/main.js');
@@ -17,15 +18,7 @@ const INITIALIZE = `${JSON.stringify({
  * From starting the front end to the answered `initialize`, with the daemon running, against Node doing
  * nothing. Medians of interleaved rounds.
  */
-export async function run(): Promise<
-  readonly {
-    readonly name: string;
-    readonly ours: number;
-    readonly baseline: number;
-    readonly ratio: number;
-    readonly unit: string;
-  }[]
-> {
+export async function run(): Promise<readonly Figure[]> {
   const root = await mkdtemp(path.join(os.tmpdir(), 'tkb-'));
   const env = {
     ...process.env,
@@ -41,15 +34,7 @@ export async function run(): Promise<
       baseline.push(await untilExit(spawn(process.execPath, ['-e', '0'], { env, stdio: 'ignore' })));
       ours.push(await untilInitialized(env));
     }
-    const figures = { ours: median(ours), baseline: median(baseline) };
-    return [
-      {
-        name: 'front end to answered initialize',
-        ...figures,
-        ratio: figures.ours / figures.baseline,
-        unit: 'ms',
-      },
-    ];
+    return [toFigure('front end to answered initialize', { ours, baseline })];
   } finally {
     await untilExit(spawn(process.execPath, [main, 'daemon', 'stop'], { env, stdio: 'ignore' }));
     await rm(root, { recursive: true, force: true });
@@ -74,8 +59,4 @@ async function untilExit(child: ChildProcess): Promise<number> {
   const started = performance.now();
   await new Promise((resolve) => child.once('exit', resolve));
   return performance.now() - started;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -8,15 +8,8 @@ import { ProjectId } from '../src/runtime/core/ids.ts';
 import { silentLogger } from '../src/runtime/core/log.ts';
 import { GitGate } from '../src/runtime/gate/git-gate.ts';
 import { ProjectFile } from '../src/runtime/projects/contract.ts';
+import { type Figure, toFigure } from '../test/support/figure.ts';
 import { tcpBridge } from '../test/support/tcp-bridge.ts';
-
-export interface Figure {
-  readonly name: string;
-  readonly ours: number;
-  readonly baseline: number;
-  readonly ratio: number;
-  readonly unit: string;
-}
 
 const COMMITS = 3000;
 const BYTES_PER_COMMIT = 14_000;
@@ -81,12 +74,7 @@ export async function run(): Promise<readonly Figure[]> {
       ours.push(throughGate);
       baseline.push(byFile);
     }
-    const figure = {
-      name: 'clone through the gate / git clone file://',
-      ours: median(ours),
-      baseline: median(baseline),
-    };
-    return [{ ...figure, ratio: figure.ours / figure.baseline, unit: 'ms' }];
+    return [toFigure('clone through the gate / git clone file://', { ours, baseline })];
   } finally {
     await gate[Symbol.asyncDispose]();
     await rm(directory, { recursive: true, force: true });
@@ -106,8 +94,4 @@ function history(): Buffer {
     );
   }
   return Buffer.concat(pieces);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

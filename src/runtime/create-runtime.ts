@@ -117,6 +117,9 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     ],
   });
   monitor.start();
+  const looking = new AbortController();
+  void reconciler.keepLooking(looking.signal);
+  scope.defer(() => looking.abort());
   const settled = new AbortController();
   const reconciled = reconciler
     .ensure()

@@ -7,8 +7,6 @@ const KEPT = [
   'TZ',
   'TMPDIR',
   'DBUS_SESSION_BUS_ADDRESS',
-  // How git reaches a real upstream.
-  'SSH_AUTH_SOCK',
   'SSL_CERT_FILE',
   'SSL_CERT_DIR',
   'http_proxy',

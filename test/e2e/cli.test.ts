@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { VERSION } from '../../src/server/version.ts';
 import { program, Site } from '../support/daemon-process.ts';
@@ -99,6 +101,29 @@ test('doctor and setup report, and fail when a check fails', async () => {
 
 test('podman hands over arguments as they are', async () => {
   expect((await terok('podman', 'ps', '--help', '-a')).stdout).toBe('podman ps --help -a\n');
+});
+
+test("podman's own exit code is passed on, and a Podman that is missing is named", async () => {
+  const podman = async (file: string, ...args: readonly string[]) =>
+    await site.run(['podman', ...args], { env: { TEROK_TEST_PODMAN: file } });
+  // As `<file> podman …`: a program that is called "podman" here is any that takes such arguments.
+  expect(await podman('false')).toMatchObject({ exitCode: 1, stderr: '' });
+  const script = path.join(site.root, 'podman');
+  await writeFile(script, '#!/bin/sh\ntest "$2" = die && kill -TERM $$\nexit "$2"\n', { mode: 0o755 });
+  expect(await podman(script, '125')).toMatchObject({ exitCode: 125, stderr: '' });
+  expect(await podman(script, 'die')).toMatchObject({ exitCode: 143 });
+  const missing = await podman('no-such-podman', 'ps');
+  expect(missing.exitCode).toBe(1);
+  expect(missing.stderr).toContain('The program "no-such-podman" is not installed');
+  expect(missing.stderr).toContain('terok-mcp setup');
+});
+
+test('a log level that is none is named, with those there are', async () => {
+  const { exitCode, stderr } = await site.run(['serve'], { env: { TEROK_LOG_LEVEL: 'loud' } });
+  expect(exitCode).toBe(1);
+  expect(stderr).toBe(
+    'terok-mcp: TEROK_LOG_LEVEL is "loud", which is no log level\n  Set TEROK_LOG_LEVEL to one of trace, debug, info, warn, error, fatal, silent, or unset it.\n',
+  );
 });
 
 test('a wrong call is exit code 2, one line and the usage', async () => {

@@ -122,20 +122,37 @@ describe('kill -9 of the daemon during a run', () => {
   });
 });
 
-it('the client may be killed: the task goes on and the daemon stays', async () => {
-  const client = await shipped.connect();
-  const { object } = await client.call('run_headless', {
-    project: 'demo',
-    prompt: steps('sleep 2', 'say done without a client'),
+it('the client may be killed with its front end: the task goes on and the daemon stays', async () => {
+  const before = await shipped.connect();
+  const daemon = await shipped.daemonPid();
+  const frontEnd = shipped.spawn(['stdio']);
+  const request = (id: number, method: string, params: object) =>
+    frontEnd.stdin?.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
+  request(1, 'initialize', {
+    protocolVersion: '2025-11-25',
+    capabilities: {},
+    clientInfo: { name: 'doomed', version: '1' },
   });
-  const task = String(object?.['task']);
-  await client.close();
-  const other = await shipped.connect('former-sdk');
+  frontEnd.stdin?.write(`${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })}\n`);
+  const prompt = steps('sleep 3', 'say done without a client');
+  request(2, 'tools/call', { name: 'run_headless', arguments: { project: 'demo', name: 'orphan', prompt } });
+  const orphan = await eventually(
+    async () => {
+      const { object } = await before.call('list_tasks');
+      const tasks: readonly { task: string; name: string }[] = Array.isArray(object?.['tasks'])
+        ? object['tasks']
+        : [];
+      return tasks.find(({ name }) => name === 'orphan')?.task;
+    },
+    (task) => task !== undefined,
+  );
+  frontEnd.kill('SIGKILL');
   const status = await eventually(
-    () => other.call('task_status', { task, wait_s: 10 }),
+    () => before.call('task_status', { task: orphan, wait_s: 10 }),
     ({ object: seen }) => seen?.['state'] === 'completed',
     30_000,
   );
   expect(status.object).toMatchObject({ state: 'completed', exit_code: 0 });
-  await other.call('delete_task', { task });
+  expect(await shipped.daemonPid()).toBe(daemon);
+  await before.call('delete_task', { task: orphan });
 });

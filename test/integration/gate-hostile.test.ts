@@ -1,7 +1,7 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { pathExists } from '../../src/runtime/core/files.ts';
 import { type GateFixture, gateFixture } from '../support/gate-fixture.ts';
 import { clientEnvironment, GitClient } from '../support/git-fixtures.ts';
 
@@ -83,7 +83,7 @@ describe('a hostile repository makes the host run nothing (G10)', () => {
     const head = await work.commit('a.txt', 'a\n');
     await work.ok('push', '--quiet', 'origin', 'HEAD:refs/heads/evil');
     await everyOperation(head);
-    expect(await pathExists(canary)).toBe(false);
+    expect(existsSync(canary)).toBe(false);
   });
 
   it('trees made to write outside a work tree are not even taken', async () => {
@@ -116,12 +116,12 @@ describe('a hostile repository makes the host run nothing (G10)', () => {
     const head = await work.commit('README.md', 'b\n');
     await work.ok('push', '--quiet', 'origin', 'HEAD:refs/heads/evil');
     await everyOperation(head);
-    expect(await pathExists(canary)).toBe(false);
+    expect(existsSync(canary)).toBe(false);
 
     // The trap is armed: without the gate's environment it snaps.
     const plain = new GitClient(fixture.gate.path(fixture.project), clientEnvironment('/nonexistent'));
     await plain.run(['diff', 'HEAD~', 'HEAD']);
-    expect(await pathExists(canary)).toBe(true);
+    expect(existsSync(canary)).toBe(true);
   });
 
   it('an upstream with hooks and settings of its own, when it is mirrored', async () => {
@@ -129,7 +129,7 @@ describe('a hostile repository makes the host run nothing (G10)', () => {
     const access = await fixture.openTask('k3f9a');
     await access.clone();
     await fixture.gate.sync(fixture.project);
-    expect(await pathExists(canary)).toBe(false);
+    expect(existsSync(canary)).toBe(false);
     const mirror = fixture.gate.path(fixture.project);
     expect(await readdir(mirror)).not.toContain('hooks');
     expect(await fixture.mirror.ok('config', '--local', '--list')).not.toContain('evil');
@@ -140,13 +140,16 @@ describe('a hostile repository makes the host run nothing (G10)', () => {
       expect(() => fixture.projectWith({ upstream_url: url })).toThrow();
       const forged = {
         ...fixture.project,
-        settings: { ...fixture.project.settings, git: { upstream_url: url } },
+        settings: {
+          ...fixture.project.settings,
+          git: { ...fixture.project.settings.git, upstream_url: url },
+        },
       };
       await expect(fixture.gate.sync(forged)).rejects.toMatchObject({
         code: expect.stringMatching(/INVALID_INPUT|CONFLICT/),
       });
     }
-    expect(await pathExists(canary)).toBe(false);
+    expect(existsSync(canary)).toBe(false);
   });
 
   it('no SSH key, agent or configuration of the person is used for an upstream (G12)', async () => {
@@ -157,7 +160,7 @@ describe('a hostile repository makes the host run nothing (G10)', () => {
       code: 'COMMAND_FAILED',
       hint: expect.stringContaining('No SSH key'),
     });
-    expect(await pathExists(canary)).toBe(false);
+    expect(existsSync(canary)).toBe(false);
   });
 
   async function everyOperation(head: string): Promise<void> {

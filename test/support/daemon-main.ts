@@ -21,7 +21,11 @@ const services = {
       },
     ],
   }),
-  podmanCommand: async () => ({ file: 'echo', args: ['podman'], env: {} }),
+  podmanCommand: async () => ({
+    file: host.env['TEROK_TEST_PODMAN'] ?? 'echo',
+    args: ['podman'],
+    env: {},
+  }),
 };
 if (host.argv.length === 1 && host.argv[0] === 'stdio') process.exit(await runPipe(host));
 const exitCode = await runCommandLine(host, services);

@@ -1,6 +1,6 @@
 import { chmodSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { ConflictError, HostError } from './errors.ts';
+import { ConflictError, describeStorageFailure, HostError } from './errors.ts';
 
 export type StateDatabase = Database.Database;
 
@@ -132,14 +132,13 @@ function openFile(file: string, timeoutMs = 5_000): StateDatabase {
 
 function describe(file: string, error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
-  if (error.code === 'SQLITE_FULL') {
-    return new HostError(`The disk is full: ${file} cannot be written`, {
-      hint: 'Free some space and try again.',
-      cause: error,
-    });
-  }
+  const storage = describeStorageFailure(error);
+  if (storage !== undefined) return storage;
+  const isDamaged = error.code === 'SQLITE_NOTADB' || error.code.startsWith('SQLITE_CORRUPT');
   return new HostError(`${file} cannot be opened (${error.code})`, {
-    hint: 'Check that it is readable and not damaged; a damaged file can be moved aside, which forgets the tasks in it.',
+    hint: isDamaged
+      ? 'It is damaged. Restore it from a backup, or move it aside, which forgets the tasks in it.'
+      : 'Check that its directory exists and can be written.',
     cause: error,
   });
 }

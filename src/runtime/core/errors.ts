@@ -58,3 +58,24 @@ export class CancelledError extends RuntimeError {
 export function assertNever(value: never): never {
   throw new Error(`unexpected value: ${JSON.stringify(value)}`);
 }
+
+/** What a failed write means to people, when the medium is what failed; undefined for anything else. */
+export function describeStorageFailure(error: unknown): HostError | undefined {
+  const code = codeOf(error);
+  if (code === undefined || !STORAGE_CODES.test(code)) return undefined;
+  return new HostError('The disk is full, or cannot be written', {
+    hint: 'Free some space on the disk of the state and runtime directories (see "terok-mcp doctor") and try again; nothing is lost.',
+    details: code,
+    cause: error,
+  });
+}
+
+// SQLite's own, where it cannot grow a file or its shared memory, and the system's.
+const STORAGE_CODES =
+  /^(?:SQLITE_FULL|SQLITE_IOERR(?:_WRITE|_FSYNC|_SHMSIZE|_SHMOPEN|_TRUNCATE|_DIR_FSYNC)?|ENOSPC|EDQUOT|EROFS)$/;
+
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && typeof error.code === 'string' && STORAGE_CODES.test(error.code)) return error.code;
+  return codeOf(error.cause);
+}

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Clock } from './clock.ts';
 import type { StateDatabase } from './database.ts';
 
@@ -14,7 +15,8 @@ export interface RecordedEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-export type EventActor = 'person' | 'client' | 'agent' | 'system';
+export const EventActor = z.enum(['person', 'client', 'agent', 'system']);
+export type EventActor = z.infer<typeof EventActor>;
 
 export interface EventInput {
   readonly project?: string | undefined;
@@ -33,6 +35,8 @@ export interface EventLog {
   /** Called synchronously after each record; returns the way to stop. */
   subscribe(listener: (event: RecordedEvent) => void): () => void;
 }
+
+const EventData = z.record(z.string(), z.unknown());
 
 interface EventRow {
   id: number;
@@ -97,8 +101,8 @@ function toEvent(row: EventRow): RecordedEvent {
     at: row.at,
     project: row.project ?? undefined,
     task: row.task ?? undefined,
-    actor: row.actor as EventActor,
+    actor: EventActor.parse(row.actor),
     kind: row.kind,
-    data: JSON.parse(row.data) as Record<string, unknown>,
+    data: EventData.parse(JSON.parse(row.data)),
   };
 }

@@ -15,6 +15,9 @@ import { CancelledError, CommandError, HostError } from './errors.ts';
 import { cleanTail } from './untrusted-text.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+const SLOW_HINT =
+  'The host may be overloaded, or the program hangs. Try again; "terok-mcp doctor" looks for known causes.';
+const FAILED_HINT = 'What it said stands in the details; "terok-mcp doctor" looks for known causes.';
 const KILL_DELAY_MS = 2_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
@@ -191,6 +194,7 @@ function describeFailure(command: Command<unknown>, error: ExecaError, output: s
   }
   if (error.timedOut) {
     return new CommandError(`"${verb}" did not finish in ${command.timeoutMs ?? DEFAULT_TIMEOUT_MS} ms`, {
+      hint: SLOW_HINT,
       details,
     });
   }
@@ -204,5 +208,5 @@ function describeFailure(command: Command<unknown>, error: ExecaError, output: s
     error.exitCode === undefined
       ? (error.signal ?? error.code ?? 'no exit code')
       : `exit code ${error.exitCode}`;
-  return new CommandError(`"${verb}" failed (${how})`, { details });
+  return new CommandError(`"${verb}" failed (${how})`, { hint: FAILED_HINT, details });
 }

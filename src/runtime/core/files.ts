@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, lstat, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { HostError } from './errors.ts';
 
@@ -53,11 +53,4 @@ export async function readTextIfExists(file: string): Promise<string | undefined
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-}
-
-export async function pathExists(file: string): Promise<boolean> {
-  return await stat(file).then(
-    () => true,
-    () => false,
-  );
 }

@@ -2,6 +2,10 @@
 export class KeyedMutex {
   readonly #tails = new Map<string, Promise<unknown>>();
 
+  isHeld(key: string): boolean {
+    return this.#tails.has(key);
+  }
+
   async run<T>(key: string, operation: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key) ?? Promise.resolve();
     const mine = before.then(operation, operation);
@@ -15,13 +19,13 @@ export class KeyedMutex {
   }
 }
 
-/** Concurrent callers for one key share one flight, and its result or failure. */
-export class SingleFlight {
-  readonly #flights = new Map<string, Promise<unknown>>();
+/** Concurrent callers for one key share one flight, and its result or failure. One value type per instance. */
+export class SingleFlight<T> {
+  readonly #flights = new Map<string, Promise<T>>();
 
-  run<T>(key: string, operation: () => Promise<T>): Promise<T> {
+  run(key: string, operation: () => Promise<T>): Promise<T> {
     const flying = this.#flights.get(key);
-    if (flying !== undefined) return flying as Promise<T>;
+    if (flying !== undefined) return flying;
     const flight = operation().finally(() => this.#flights.delete(key));
     this.#flights.set(key, flight);
     return flight;

@@ -9,14 +9,6 @@ export class Scope implements AsyncDisposable {
     this.#undo.push(undo);
   }
 
-  /** Hands the resources over to a new owner: this scope forgets them. */
-  move(): Scope {
-    const moved = new Scope();
-    moved.#undo = this.#undo;
-    this.#undo = [];
-    return moved;
-  }
-
   async dispose(): Promise<void> {
     const undo = this.#undo.reverse();
     this.#undo = [];

@@ -6,13 +6,16 @@ import { parseUpstreamUrl } from '../core/upstream-url.ts';
 /** Where agents' pushes may go, and who lets them on. */
 export const PromotionApproval = z.enum(['human', 'supervisor', 'disabled']);
 
+const MEMORY_UNITS = new Map([
+  ['k', 1024],
+  ['m', 1024 ** 2],
+  ['g', 1024 ** 3],
+]);
+
 const memory = z
   .string()
   .regex(/^[1-9][0-9]*[kmg]$/, 'a number followed by k, m or g, like "4g"')
-  .transform((text) => {
-    const unit = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[text.slice(-1) as 'k' | 'm' | 'g'];
-    return Number(text.slice(0, -1)) * unit;
-  });
+  .transform((text) => Number(text.slice(0, -1)) * (MEMORY_UNITS.get(text.slice(-1)) ?? 1));
 
 const upstreamUrl = z
   .string()
@@ -41,11 +44,17 @@ export const ProjectFile = z.strictObject({
     .prefault({}),
   git: z.strictObject({
     upstream_url: upstreamUrl.describe(
-      'The real repository: a URL (https, ssh, git, file) or an absolute path.',
+      'The real repository: a URL (https, http, git, file) or an absolute path. SSH keys are not supported yet.',
     ),
     default_branch: branchName
       .optional()
       .describe("Branch tasks start on. Default: the upstream's own HEAD."),
+    reset_mode: z
+      .enum(['none', 'soft', 'hard'])
+      .default('none')
+      .describe(
+        'What a restarted task does to its workspace. none: fetch only; soft: move the branch, keep all changes; hard: move all, uncommitted work is kept under refs/terok/rescue.',
+      ),
   }),
   run: z
     .strictObject({
@@ -133,7 +142,10 @@ export interface Projects {
   list(): Promise<{ readonly projects: readonly Project[]; readonly broken: readonly ProjectProblem[] }>;
   /** Throws NotFoundError (with the nearest names) or InvalidInputError (file, line, key). */
   get(id: string): Promise<Project>;
-  /** Writes a new project.yml. Throws ConflictError when it exists. Returns the file. */
+  /**
+   * Writes a new project.yml. Throws ConflictError when it exists, and InvalidInputError for an id, branch or
+   * upstream that cannot be used, one that is reached over SSH among them.
+   */
   create(input: {
     readonly id: string;
     readonly upstreamUrl: string;

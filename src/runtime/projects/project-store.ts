@@ -72,8 +72,15 @@ export class ProjectStore implements Projects {
     const upstream = parseUpstreamUrl(input.upstreamUrl);
     if (!upstream.isValid) {
       throw new InvalidInputError(`The upstream "${cleanLine(input.upstreamUrl)}" ${upstream.problem}`, {
-        hint: 'Give an https, http, ssh, git or file URL, host:path, or the absolute path of a repository.',
+        hint: UPSTREAM_HINT,
       });
+    }
+    // A file written by hand still loads; its tasks say the same when they come to the upstream.
+    if (upstream.transport === 'ssh') {
+      throw new InvalidInputError(
+        `The upstream "${withoutCredentials(cleanLine(input.upstreamUrl))}" is reached over SSH, and SSH keys are not supported yet`,
+        { hint: UPSTREAM_HINT },
+      );
     }
     const branchProblem =
       input.defaultBranch === undefined ? undefined : branchNameProblem(input.defaultBranch);

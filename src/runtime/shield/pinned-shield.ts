@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { CommandRunner } from '../core/command.ts';
-import { CommandError, PolicyError } from '../core/errors.ts';
+import { CommandError, HostError, PolicyError } from '../core/errors.ts';
 import { KeyedMutex } from '../core/keyed-mutex.ts';
 import { endProcesses, findProcesses, type RunningProcess } from '../core/process-table-loader.ts';
 import { isNeverAllowed } from './address-classes.ts';
@@ -138,6 +138,8 @@ export class PinnedShield implements Shield {
     signal?: AbortSignal,
   ): Promise<void> {
     const intended = this.#intendedPolicy(prefix, signal);
+    // Awaited below, together with the listing it is compared with; until then nobody else handles its failure.
+    intended.catch(() => undefined);
     const pin = await this.#deps.pins.create(task);
     try {
       const listing = await this.#deps.runner.run(
@@ -151,9 +153,8 @@ export class PinnedShield implements Shield {
         });
       }
     } catch (error) {
-      await intended.catch(() => undefined);
       await this.#lower(prefix, task);
-      throw error;
+      throw explainMissing(error);
     }
   }
 
@@ -243,4 +244,15 @@ async function networkProcesses(pin: string): Promise<readonly RunningProcess[]>
       (argv.includes(pin) || argv.includes(`--netns=${pin}`)) &&
       /(?:^|\/)(?:slirp4netns|pasta(?:\.avx2)?|passt(?:\.avx2)?|nsenter)$/.test(argv[0] ?? ''),
   );
+}
+
+/** The shell's "not found" of a program in the pinning script. */
+function explainMissing(error: unknown): unknown {
+  const program =
+    error instanceof CommandError ? /: (nft|ip|mount): not found/.exec(error.details ?? '')?.[1] : undefined;
+  if (program === undefined) return error;
+  return new HostError(`The program "${program}" is not installed`, {
+    hint: 'Run "terok-mcp setup", which installs it or names the package to install.',
+    cause: error,
+  });
 }

@@ -1,20 +1,28 @@
 import { assertNever } from '../core/errors.ts';
 import { type ContainerState, LABEL } from '../engine/contract.ts';
-import type { Task } from './contract.ts';
+import type { Task, TaskState } from './contract.ts';
 
 /** What the next start makes of what the last one left. */
 export type Repair =
   /** A creation that never finished: everything it made goes. */
-  | { readonly kind: 'undo'; readonly task: Task }
-  | { readonly kind: 'resume-delete'; readonly task: Task }
+  | { readonly kind: 'undo'; readonly task: Task; readonly state: TaskState }
+  | { readonly kind: 'resume-delete'; readonly task: Task; readonly state: TaskState }
   /** Its container runs: listen and watch again. */
-  | { readonly kind: 'resume'; readonly task: Task; readonly container: ContainerState }
+  | {
+      readonly kind: 'resume';
+      readonly task: Task;
+      readonly state: TaskState;
+      readonly container: ContainerState;
+    }
   /** Its container ended, or is gone, while nobody looked. */
-  | { readonly kind: 'finish'; readonly task: Task; readonly container: ContainerState | undefined }
-  | { readonly kind: 'stop'; readonly task: Task; readonly container: ContainerState | undefined }
-  | { readonly kind: 'remove-container'; readonly name: string }
-  | { readonly kind: 'lower-shield'; readonly task: string }
-  | { readonly kind: 'remove-services'; readonly task: string };
+  | { readonly kind: 'finish'; readonly task: Task; readonly state: TaskState }
+  | { readonly kind: 'stop'; readonly task: Task; readonly state: TaskState }
+  | { readonly kind: 'remove-container'; readonly id: string; readonly name: string }
+  | { readonly kind: 'lower-shield'; readonly id: string }
+  | { readonly kind: 'remove-services'; readonly id: string };
+
+/** The task a repair is about, by id: whose lock it needs. */
+export const taskOf = (repair: Repair): string => ('task' in repair ? repair.task.id : repair.id);
 
 export interface Observed {
   readonly tasks: readonly Task[];
@@ -45,33 +53,34 @@ export function planRepairs(observed: Observed): readonly Repair[] {
     ...repairs,
     ...observed.containers
       .filter((container) => !known.has(container.labels[LABEL.task] ?? ''))
-      .map(({ name }): Repair => ({ kind: 'remove-container', name })),
-    ...observed.raised.filter((id) => !isLive(id)).map((task): Repair => ({ kind: 'lower-shield', task })),
-    ...observed.services
-      .filter((id) => !isLive(id))
-      .map((task): Repair => ({ kind: 'remove-services', task })),
+      .map(
+        ({ name, labels }): Repair => ({ kind: 'remove-container', id: labels[LABEL.task] ?? name, name }),
+      ),
+    ...observed.raised.filter((id) => !isLive(id)).map((id): Repair => ({ kind: 'lower-shield', id })),
+    ...observed.services.filter((id) => !isLive(id)).map((id): Repair => ({ kind: 'remove-services', id })),
   ];
 }
 
 function repairTask(task: Task, container: ContainerState | undefined): readonly Repair[] {
-  switch (task.state) {
+  const { state } = task;
+  switch (state) {
     case 'creating':
-      return [{ kind: 'undo', task }];
+      return [{ kind: 'undo', task, state }];
     case 'deleting':
-      return [{ kind: 'resume-delete', task }];
+      return [{ kind: 'resume-delete', task, state }];
     case 'starting':
     case 'running':
       return container?.status === 'running'
-        ? [{ kind: 'resume', task, container }]
-        : [{ kind: 'finish', task, container }];
+        ? [{ kind: 'resume', task, state, container }]
+        : [{ kind: 'finish', task, state }];
     case 'stopping':
-      return [{ kind: 'stop', task, container }];
+      return [{ kind: 'stop', task, state }];
     case 'stopped':
     case 'completed':
     case 'failed':
       // Somebody started it by hand: without its services and our watch it has no business running.
-      return container?.status === 'running' ? [{ kind: 'stop', task, container }] : [];
+      return container?.status === 'running' ? [{ kind: 'stop', task, state }] : [];
     default:
-      return assertNever(task.state);
+      return assertNever(state);
   }
 }

@@ -1,10 +1,13 @@
 import { assertNever } from '../core/errors.ts';
 import { LABEL } from '../engine/contract.ts';
 import type { Task } from './contract.ts';
-import { planRepairs, type Repair } from './reconcile-plan.ts';
+import { planRepairs, type Repair, taskOf } from './reconcile-plan.ts';
+import { isActive } from './state.ts';
 import type { TaskCloser } from './task-closer.ts';
 import type { TaskContext } from './task-context.ts';
 import type { TaskMonitor } from './task-monitor.ts';
+
+const LOOK_AGAIN_MS = 15_000;
 
 /** Makes store, Podman, kernel and disk agree again after a crash, a reboot or a hand in between. */
 export class Reconciler {
@@ -12,6 +15,7 @@ export class Reconciler {
   readonly #closer: TaskCloser;
   readonly #monitor: TaskMonitor;
   #done: Promise<void> | undefined;
+  #hasFailedRepairs = false;
 
   constructor(context: TaskContext, deps: { readonly closer: TaskCloser; readonly monitor: TaskMonitor }) {
     this.#context = context;
@@ -33,6 +37,26 @@ export class Reconciler {
     }
   }
 
+  /** Looks again, from time to time, while something is left that an earlier look could not repair. */
+  async keepLooking(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#context;
+    while (!signal.aborted) {
+      await clock.sleep(LOOK_AGAIN_MS, signal).catch(() => undefined);
+      if (signal.aborted || !this.#needsAnotherLook()) continue;
+      this.#done = undefined;
+      await this.ensure().catch((error: unknown) => {
+        logger.warn({ error: String(error) }, 'what is left could not be looked at');
+      });
+    }
+  }
+
+  #needsAnotherLook(): boolean {
+    const { store, mutex } = this.#context;
+    const isStranded = ({ id, state }: Task): boolean =>
+      (state === 'creating' || state === 'deleting' || state === 'stopping') && !mutex.isHeld(id);
+    return this.#hasFailedRepairs || store.list().some(isStranded);
+  }
+
   async #run(): Promise<void> {
     const { store, engine, shield, files, instance, mutex, logger } = this.#context;
     const [containers, raised, services] = await Promise.all([
@@ -41,13 +65,14 @@ export class Reconciler {
       files.servicesOnDisk(),
     ]);
     const repairs = planRepairs({ tasks: store.list(), containers, raised, services });
+    this.#hasFailedRepairs = false;
     await Promise.all(
       repairs.map(async (repair) => {
-        const key =
-          'task' in repair ? (typeof repair.task === 'string' ? repair.task : repair.task.id) : repair.name;
+        const key = taskOf(repair);
         try {
           await mutex.run(key, () => this.#apply(repair));
         } catch (error) {
+          this.#hasFailedRepairs = true;
           logger.error(
             { repair: repair.kind, key, error: String(error) },
             'something left by an earlier run could not be repaired',
@@ -59,8 +84,11 @@ export class Reconciler {
       logger.info({ repairs: repairs.length }, 'reconciled with what an earlier run left');
   }
 
+  /** Holds the task's lock. What the plan saw may have changed while it waited for it: then it no longer applies. */
   async #apply(repair: Repair): Promise<void> {
-    const { engine, shield, files } = this.#context;
+    const { engine, shield, files, store } = this.#context;
+    const current = store.get(taskOf(repair));
+    if ('state' in repair && current?.state !== repair.state) return;
     switch (repair.kind) {
       case 'undo':
         return await this.#closer.undo(repair.task);
@@ -69,18 +97,23 @@ export class Reconciler {
       case 'resume':
         return await this.#resume(repair.task, repair.container.pid);
       case 'finish':
-        return void (await this.#closer.finish(repair.task, repair.container));
+        return await this.#finish(repair.task);
       case 'stop':
         return await this.#stop(repair.task);
       case 'remove-container':
-        return await engine.remove(repair.name);
+        return current === undefined ? await engine.remove(repair.name) : undefined;
       case 'lower-shield':
-        return await shield.lower(repair.task);
+        return current !== undefined && isActive(current) ? undefined : await shield.lower(repair.id);
       case 'remove-services':
-        return await files.removeServices({ id: repair.task });
+        return current !== undefined && isActive(current) ? undefined : await files.removeServices(repair);
       default:
         return assertNever(repair);
     }
+  }
+
+  async #finish(task: Task): Promise<void> {
+    const container = await this.#context.engine.inspect(task.container);
+    if (container?.status !== 'running') await this.#closer.finish(task, container);
   }
 
   /** A running task goes on only behind exactly its own rules; otherwise it is stopped, with its work kept. */

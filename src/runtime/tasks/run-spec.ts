@@ -27,7 +27,7 @@ export interface RunSpecInput {
 /** One task's container, whole (pure). The isolation here is not negotiable by project or caller, only tightened. */
 export function runSpec(input: RunSpecInput): ContainerSpec {
   const { task, project, agent, paths } = input;
-  const { run, relay } = project.settings;
+  const { git, run, relay } = project.settings;
   return {
     name: task.container,
     hostname: task.id,
@@ -42,7 +42,7 @@ export function runSpec(input: RunSpecInput): ContainerSpec {
       REPO_ROOT: '/workspace',
       CODE_REPO: `http://localhost:9418/${task.project}.git`,
       GIT_BRANCH: task.baseBranch,
-      GIT_RESET_MODE: 'none',
+      GIT_RESET_MODE: git.reset_mode,
       GIT_AUTHOR_NAME: agent.title,
       GIT_AUTHOR_EMAIL: `${agent.name}@terok.invalid`,
       GIT_COMMITTER_NAME: agent.title,

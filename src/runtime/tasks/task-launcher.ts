@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { AgentFile } from '../agents/contract.ts';
-import { NotFoundError } from '../core/errors.ts';
+import { ConflictError } from '../core/errors.ts';
 import { newTaskId, type TaskId } from '../core/ids.ts';
 import { Scope } from '../core/scope.ts';
+import { Secret } from '../core/secret.ts';
 import type { Project } from '../projects/contract.ts';
 import type { CreateTaskInput, Task } from './contract.ts';
 import { CONTAINER_USER, runSpec } from './run-spec.ts';
@@ -10,6 +11,7 @@ import type { TaskContext } from './task-context.ts';
 
 interface Plan {
   readonly task: Task;
+  readonly token: Secret;
   readonly project: Project;
   readonly agent: AgentFile;
   readonly prompt: string | undefined;
@@ -19,6 +21,11 @@ interface Plan {
 /** Brings a task into being: intent first, then everything it needs at once, and all of it or nothing. */
 export class TaskLauncher {
   readonly #context: TaskContext;
+  readonly #launches = new Map<
+    TaskId,
+    { readonly cancel: AbortController; readonly done: Promise<unknown> }
+  >();
+  readonly #stopping = new AbortController();
 
   constructor(context: TaskContext) {
     this.#context = context;
@@ -28,19 +35,35 @@ export class TaskLauncher {
     const project = await this.#context.projects.get(input.project);
     const agent = await this.#context.agents.get(input.agent ?? project.settings.run.default_agent);
     const id = this.#unusedId();
-    return await this.#context.mutex.run(id, () =>
-      this.#launch(this.#writeIntent(id, project, agent, input), signal),
+    const cancel = new AbortController();
+    const either = AbortSignal.any([
+      cancel.signal,
+      this.#stopping.signal,
+      ...(signal === undefined ? [] : [signal]),
+    ]);
+    const launch = this.#context.mutex.run(id, () =>
+      this.#launch(this.#writeIntent(id, project, agent, input), either),
     );
+    this.#launches.set(id, { cancel, done: launch.catch(() => undefined) });
+    return await launch.finally(() => this.#launches.delete(id));
   }
 
-  #writeIntent(
-    id: TaskId,
-    project: Project,
-    agent: AgentFile,
-    input: CreateTaskInput,
-  ): Plan & { readonly token: string } {
+  /** Ends a creation under way; everything of it is undone. Says whether there was one. */
+  cancel(id: TaskId): boolean {
+    const launch = this.#launches.get(id);
+    launch?.cancel.abort();
+    return launch !== undefined;
+  }
+
+  /** Ends all creations and waits until they are undone. None starts afterwards. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([...this.#launches.values()].map(({ done }) => done));
+  }
+
+  #writeIntent(id: TaskId, project: Project, agent: AgentFile, input: CreateTaskInput): Plan {
     const { store, events, clock, checkpoint } = this.#context;
-    const token = `terok-g-${randomBytes(32).toString('hex')}`;
+    const token = new Secret(`terok-g-${randomBytes(32).toString('hex')}`);
     const mode = input.prompt === undefined ? 'interactive' : 'headless';
     const task: Task = {
       id,
@@ -58,7 +81,7 @@ export class TaskLauncher {
       startedAt: undefined,
       finishedAt: undefined,
     };
-    store.insert(task, input.prompt, createHash('sha256').update(token).digest());
+    store.insert(task, input.prompt, createHash('sha256').update(token.reveal()).digest());
     events.record({
       project: project.id,
       task: id,
@@ -77,7 +100,7 @@ export class TaskLauncher {
     };
   }
 
-  async #launch(plan: Plan & { readonly token: string }, signal?: AbortSignal): Promise<Task> {
+  async #launch(plan: Plan, signal?: AbortSignal): Promise<Task> {
     const { engine, events, store, changes, checkpoint, clock } = this.#context;
     const { task, project } = plan;
     const scope = new Scope();
@@ -136,27 +159,30 @@ export class TaskLauncher {
     return networkPath;
   }
 
-  async #openServices(plan: Plan & { readonly token: string }, scope: Scope): Promise<void> {
+  async #openServices(plan: Plan, scope: Scope): Promise<void> {
     const { files, services, engine, checkpoint } = this.#context;
     const { task, project } = plan;
     scope.defer(() => files.remove(task));
     await files.create(task, engine.hostOwner(CONTAINER_USER));
     checkpoint('create:directories-made');
-    await files.writeService(task, 'gate-token', plan.token);
+    await files.writeService(task, 'gate-token', plan.token.reveal());
     await files.writeService(task, 'prompt', plan.prompt ?? '');
     scope.defer(() => services.close(task.id));
     await services.open(task, project);
     checkpoint('create:services-listening');
   }
 
+  /**
+   * The row goes last: while it stands, `Reconciler` undoes the rest. Nothing here may keep the resources from
+   * being released, so the event comes after them.
+   */
   async #undo(task: Task, scope: Scope, error: unknown): Promise<void> {
     const { events, changes, logger, store } = this.#context;
-    events.record({ project: task.project, task: task.id, actor: 'system', kind: 'task.not_created' });
     try {
       await scope.dispose();
       store.remove(task.id);
+      events.record({ project: task.project, task: task.id, actor: 'system', kind: 'task.not_created' });
     } catch (cause) {
-      // While the row stands, the next start undoes the rest.
       logger.error(
         { task: task.id, error: String(error), cause: String(cause) },
         'a failed task could not be undone whole',
@@ -170,7 +196,7 @@ export class TaskLauncher {
       const id = newTaskId();
       if (this.#context.store.get(id) === undefined) return id;
     }
-    throw new NotFoundError('No unused task id was found', { hint: 'Delete old tasks.' });
+    throw new ConflictError('No unused task id was found', { hint: 'Delete old tasks.' });
   }
 }
 

@@ -108,8 +108,15 @@ export class TaskManager implements Tasks {
   async stop(id: string, signal?: AbortSignal): Promise<Task> {
     const { id: known } = this.get(id);
     await this.#deps.reconciler.ensure();
+    const wasCreating = this.#deps.launcher.cancel(known);
     return await this.#context.mutex.run(known, async () => {
-      const task = this.get(known);
+      const task = this.#context.store.get(known);
+      if (task === undefined && wasCreating) {
+        throw new ConflictError(`Task ${known} was still being made`, {
+          hint: 'Its creation was ended; nothing is left of it.',
+        });
+      }
+      if (task === undefined) return this.get(known);
       if (hasEnded(task)) return task;
       if (!canBecome(task.state, 'stopping') && task.state !== 'stopping') {
         throw new ConflictError(`Task ${known} is ${task.state} and cannot be stopped now`, {
@@ -123,8 +130,12 @@ export class TaskManager implements Tasks {
   async delete(id: string): Promise<{ readonly archived: readonly string[] }> {
     const { id: known } = this.get(id);
     await this.#deps.reconciler.ensure();
+    const wasCreating = this.#deps.launcher.cancel(known);
     // Not cancellable: half a deletion helps nobody, and the next start would go on with it anyway.
-    return await this.#context.mutex.run(known, () => this.#deps.closer.delete(this.get(known)));
+    return await this.#context.mutex.run(known, async () => {
+      const isGone = this.#context.store.get(known) === undefined;
+      return isGone && wasCreating ? { archived: [] } : await this.#deps.closer.delete(this.get(known));
+    });
   }
 
   activeCount(): number {

@@ -3,6 +3,7 @@ import { ConflictError } from '../../runtime/core/errors.ts';
 import { createLogger, type Logger } from '../../runtime/core/log.ts';
 import { Daemon } from '../daemon.ts';
 import type { Host } from '../host.ts';
+import { logLevel } from '../log-level.ts';
 import { type Command, parseCommandArgs, UsageError } from './command.ts';
 
 const DEFAULT_IDLE_MINUTES = 10;
@@ -15,7 +16,7 @@ export const serve: Command = {
   run: async (args, { host, services, paths, output }) => {
     const { values } = parseCommandArgs(args, { 'idle-minutes': { type: 'string' } });
     const idleMs = idleTime(values['idle-minutes'], host);
-    const logger = createLogger({ level: host.env['TEROK_LOG_LEVEL'] ?? 'info', fileDescriptor: STDERR });
+    const logger = createLogger({ level: logLevel(host, 'info'), fileDescriptor: STDERR });
     host.onFatal((error) => {
       logger.error({ err: error }, 'unexpected failure: the daemon ends, its tasks go on');
       host.exit(1);

@@ -2,6 +2,7 @@ import { ConflictError } from '../../runtime/core/errors.ts';
 import { createLogger } from '../../runtime/core/log.ts';
 import { Scope } from '../../runtime/core/scope.ts';
 import { lockState, prepareDirectories } from '../daemon-lock.ts';
+import { logLevel } from '../log-level.ts';
 import { McpServer } from '../mcp/mcp-server.ts';
 import { runPipe } from '../pipe.ts';
 import { type Command, type CommandContext, parseCommandArgs } from './command.ts';
@@ -20,7 +21,7 @@ export const stdio: Command = {
 };
 
 async function serveInProcess({ host, services, paths }: CommandContext): Promise<void> {
-  const logger = createLogger({ level: host.env['TEROK_LOG_LEVEL'] ?? 'warn', fileDescriptor: STDERR });
+  const logger = createLogger({ level: logLevel(host, 'warn'), fileDescriptor: STDERR });
   const scope = new Scope();
   try {
     await prepareDirectories(paths, host.uid);

@@ -114,7 +114,6 @@ const finding = z.object({
 const settling = z.strictObject({ id: z.string().max(100), by: z.string().min(1).max(100) });
 
 export const control = {
-  ping: method('ping', none, z.object({})),
   daemonStatus: method(
     'daemon.status',
     none,

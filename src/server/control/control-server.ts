@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
-import { CancelledError, InvalidInputError, RuntimeError } from '../../runtime/core/errors.ts';
+import { describeStorageFailure, CancelledError, InvalidInputError, RuntimeError } from '../../runtime/core/errors.ts';
 import type { Logger } from '../../runtime/core/log.ts';
 import { nearestNames } from '../../runtime/core/nearest.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
@@ -108,7 +108,8 @@ export class ControlServer {
     }
   }
 
-  #describe(method: string, error: unknown): ControlFailure {
+  #describe(method: string, thrown: unknown): ControlFailure {
+    const error = describeStorageFailure(thrown) ?? thrown;
     if (error instanceof RuntimeError) {
       const { code, message, hint, details } = error;
       return {
@@ -143,7 +144,6 @@ export class ControlServer {
   }
 
   #registerDaemon(): void {
-    this.#on(control.ping, () => ({}));
     this.#on(control.daemonStatus, () => ({ version: VERSION, ...this.#status() }));
     this.#on(control.doctor, async (_params, signal) => ({
       findings: [...(await this.#runtime.doctor.examine(signal))],

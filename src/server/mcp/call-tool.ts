@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { CallToolResult } from '@modelcontextprotocol/server';
-import { RuntimeError } from '../../runtime/core/errors.ts';
+import { describeStorageFailure, RuntimeError } from '../../runtime/core/errors.ts';
 import type { Logger } from '../../runtime/core/log.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Tool, ToolAnswer } from '../../tools/define-tool.ts';
@@ -67,7 +67,8 @@ export class ToolCaller {
     return () => clearInterval(timer);
   }
 
-  #toFailure(call: ToolCall, error: unknown): CallToolResult {
+  #toFailure(call: ToolCall, thrown: unknown): CallToolResult {
+    const error = describeStorageFailure(thrown) ?? thrown;
     if (error instanceof RuntimeError) {
       const lines = [`${error.code}: ${error.message}`];
       if (error.hint !== undefined) lines.push(`Hint: ${error.hint}`);

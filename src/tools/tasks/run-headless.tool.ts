@@ -14,7 +14,7 @@ export const runHeadless = defineTool({
   name: 'run_headless',
   title: 'Delegate a prompt to an agent',
   description:
-    'Makes a sandboxed task and gives its agent a prompt. Returns at once with the task id; the work goes on without you.',
+    'Makes a sandboxed task and gives its agent a prompt. Returns the task id once the sandbox runs; the work goes on without you.',
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   input: z.strictObject({
     project: projectField,

@@ -34,7 +34,7 @@ describe('KeyedMutex', () => {
 
 describe('SingleFlight', () => {
   it('shares one flight, and starts a new one afterwards', async () => {
-    const flights = new SingleFlight();
+    const flights = new SingleFlight<number>();
     let count = 0;
     const fly = () =>
       flights.run('k', async () => {
@@ -59,16 +59,5 @@ describe('Scope', () => {
     await expect(scope.dispose()).rejects.toThrow(AggregateError);
     await scope.dispose();
     expect(log).toEqual(['third', 'first']);
-  });
-
-  it('forgets what it handed over', async () => {
-    const log: string[] = [];
-    const scope = new Scope();
-    scope.defer(() => void log.push('undone'));
-    const moved = scope.move();
-    await scope.dispose();
-    expect(log).toEqual([]);
-    await moved.dispose();
-    expect(log).toEqual(['undone']);
   });
 });

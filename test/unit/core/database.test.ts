@@ -1,11 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { acquireProcessLock, openDatabase } from '../../../src/runtime/core/database.ts';
+import { describeStorageFailure } from '../../../src/runtime/core/errors.ts';
 
 const directory = mkdtempSync('/tmp/tk-db-');
+afterAll(() => rmSync(directory, { recursive: true }));
 
 describe('the state database', () => {
   it('is made, private, and opens again', () => {
@@ -27,6 +29,25 @@ describe('the state database', () => {
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 
+  it('that cannot grow is a full disk, not a defect', () => {
+    const database = openDatabase(path.join(directory, 'full.db'));
+    database.pragma(`max_page_count = ${database.pragma('page_count', { simple: true })}`);
+    const fill = () => {
+      for (;;)
+        database.exec(
+          `INSERT INTO events (at, actor, kind, data) VALUES ('', '', '', '${'x'.repeat(4000)}')`,
+        );
+    };
+    const failure = catchError(fill);
+    expect(describeStorageFailure(failure)).toMatchObject({
+      code: 'HOST_UNSUPPORTED',
+      message: 'The disk is full, or cannot be written',
+      hint: expect.stringContaining('Free some space'),
+    });
+    expect(describeStorageFailure(new Error('other'))).toBeUndefined();
+    database.close();
+  });
+
   it('that is no database is one clear error', () => {
     const file = path.join(directory, 'garbage.db');
     writeFileSync(file, 'x'.repeat(10_000));
@@ -45,6 +66,15 @@ describe('the process lock', () => {
     acquireProcessLock(file).release();
   });
 });
+
+function catchError(work: () => void): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
 
 function tryInOtherProcess(file: string): string {
   const script = `

@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { asText } from '../../../src/runtime/core/command.ts';
 import { HostCommandRunner } from '../../../src/runtime/core/exec.ts';
 import { endProcesses, findProcesses } from '../../../src/runtime/core/process-table-loader.ts';
@@ -80,7 +80,9 @@ describe('a command', () => {
 });
 
 describe('a detached process', () => {
-  const log = path.join(mkdtempSync('/tmp/tk-exec-'), 'log');
+  const directory = mkdtempSync('/tmp/tk-exec-');
+  const log = path.join(directory, 'log');
+  afterAll(() => rmSync(directory, { recursive: true }));
 
   it('runs on, writes to its log, and is found and ended by its arguments', async () => {
     const marker = `marker-${process.pid}`;

@@ -95,7 +95,7 @@ test('each thing that is wrong is found, with what to do', async () => {
       { answers: { ...working, slirp4netns: new HostError('x') } },
       'host.network',
       'fail',
-      /neither pasta nor slirp4netns/,
+      /neither slirp4netns nor pasta/,
     ],
     [
       {
@@ -119,8 +119,18 @@ test('each thing that is wrong is found, with what to do', async () => {
   }
 });
 
-test('an enforcing SELinux is named', async () => {
-  expect((await examine({ selinux: 'enforcing' }))['host.selinux']?.message).toContain('enforcing');
+test('an enforcing SELinux is never a plain ok: the way to the gate needs a rule of its policy', async () => {
+  expect((await examine({ selinux: 'enforcing' }))['host.selinux']).toMatchObject({
+    level: 'warn',
+    message: expect.stringContaining('connecting to the gate and the relay'),
+    fix: expect.stringMatching(/ausearch -m avc.*container_t connectto/),
+  });
+  expect((await examine({ selinux: 'permissive' }))['host.selinux']?.level).toBe('ok');
+});
+
+test('of two network programs the one that tasks use is named', async () => {
+  const findings = await examine({ answers: { ...working, pasta: 'pasta 0.1' } });
+  expect(findings['host.network']?.message).toBe('slirp4netns is there (slirp4netns version 1.2.0)');
 });
 
 test('pasta is enough', async () => {

@@ -144,11 +144,11 @@ describe('creating a project', () => {
   it('writes a file that reads back, with comments, readable by its owner only', async () => {
     const project = await store.create({
       id: 'demo',
-      upstreamUrl: 'git@example.invalid:a/b.git',
+      upstreamUrl: 'https://example.invalid/a/b.git',
       defaultBranch: 'true',
     });
     expect(project.settings.git).toEqual({
-      upstream_url: 'git@example.invalid:a/b.git',
+      upstream_url: 'https://example.invalid/a/b.git',
       default_branch: 'true',
     });
     expect(await readFile(project.file, 'utf8')).toContain('# ');
@@ -189,15 +189,26 @@ describe('creating a project', () => {
   it.each([
     'https://example.invalid/x.git',
     'http://u:p@h:80/x',
-    'ssh://git@h/x',
     'git://h/x',
     'file:///srv/x',
     '/srv/x',
-    'h:x',
-    'git@h:x/y.git',
   ])('takes the upstream %j', async (upstreamUrl) => {
     expect((await store.create({ id: 'demo', upstreamUrl })).settings.git.upstream_url).toBe(upstreamUrl);
   });
+
+  it.each(['ssh://git@h/x', 'h:x', 'git@h:x/y.git'])(
+    'refuses %j, which no task could use yet, and says what to give instead',
+    async (upstreamUrl) => {
+      await expect(store.create({ id: 'demo', upstreamUrl })).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        message: expect.stringContaining('SSH keys are not supported yet'),
+        hint: expect.stringMatching(/^(?!.*ssh).*http/i),
+      });
+      expect(await readdir(directory)).toEqual([]);
+      await given('demo', `git:\n  upstream_url: ${upstreamUrl}\n`);
+      expect((await store.get('demo')).settings.git.upstream_url).toBe(upstreamUrl);
+    },
+  );
 
   it.each(['Demo', '../x', 'default', '', 'x'.repeat(64)])('refuses the id %j', async (id) => {
     await expect(store.create({ id, upstreamUrl: '/srv/x' })).rejects.toMatchObject({

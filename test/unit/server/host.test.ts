@@ -31,7 +31,6 @@ test('programs of ours get no variable that could steer them', () => {
     HOME: '/home/me',
     LANG: 'C.UTF-8',
     XDG_RUNTIME_DIR: '/run/user/1000',
-    SSH_AUTH_SOCK: '/agent',
   });
 });
 

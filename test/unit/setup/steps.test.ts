@@ -288,6 +288,15 @@ describe('directories', () => {
     await expect(step.apply(() => undefined)).rejects.toMatchObject({ code: 'HOST_UNSUPPORTED' });
   });
 
+  it('are each named once, also where two things lie in the same one', async () => {
+    const ours = paths({ XDG_RUNTIME_DIR: path.join(root, 'xdg') });
+    const directories = privateDirectories(ours);
+    expect(path.dirname(ours.podman.containersConf)).toBe(ours.state);
+    expect(directories).toEqual([...new Set(directories)]);
+    const { message } = await directoriesStep({ paths: ours, uid }).check();
+    expect(message.split(`${ours.state}, `)).toHaveLength(2);
+  });
+
   it('include a runtime directory of our own where the system has none', () => {
     expect(privateDirectories(paths())[0]).toBe('/tmp/terok-runtime-1000');
     expect(privateDirectories(paths({ XDG_RUNTIME_DIR: '/run/user/1000' }))).not.toContain('/run/user/1000');

@@ -1,10 +1,11 @@
-import { appendFileSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { parseContainerLog } from '../../../src/runtime/tasks/container-log.ts';
 import { findReadyMarker, loadLogPage } from '../../../src/runtime/tasks/task-log-loader.ts';
 
 const directory = mkdtempSync('/tmp/tk-log-');
+afterAll(() => rmSync(directory, { recursive: true }));
 const time = '2026-01-02T03:04:05.678901234+00:00';
 const entry = (text: string, kind = 'F', stream = 'stdout') => `${time} ${stream} ${kind} ${text}\n`;
 const file = (name: string, content: string): string => {

@@ -45,8 +45,8 @@ describe('what the next start makes of a task', () => {
 
   it('removes what belongs to no task', () => {
     expect(planRepairs({ tasks: [], containers: [container()], raised: ['z9zzz'], services: [] })).toEqual([
-      { kind: 'remove-container', name: 'demo-run-k3f9a' },
-      { kind: 'lower-shield', task: 'z9zzz' },
+      { kind: 'remove-container', id: 'k3f9a', name: 'demo-run-k3f9a' },
+      { kind: 'lower-shield', id: 'z9zzz' },
     ]);
   });
 });
