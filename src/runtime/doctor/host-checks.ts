@@ -68,13 +68,14 @@ function network({ runner }: HostCheckDeps): Check {
   return {
     id: 'host.network',
     run: async (signal) => {
-      for (const file of ['pasta', 'slirp4netns'] as const) {
+      // In the order in which tasks choose.
+      for (const file of ['slirp4netns', 'pasta'] as const) {
         const version = await firstLine(runner, { file, args: ['--version'] }, signal);
         if (version !== undefined) return { level: 'ok', message: `${file} is there (${version})` };
       }
       return {
         level: 'fail',
-        message: 'neither pasta nor slirp4netns is installed: tasks have no network program',
+        message: 'neither slirp4netns nor pasta is installed: tasks have no network program',
         fix: SETUP,
       };
     },
@@ -133,7 +134,15 @@ function selinux({ selinuxMode }: HostCheckDeps): Check {
     run: async () => {
       const mode = await selinuxMode();
       if (mode === 'absent') return { level: 'ok', message: 'SELinux is not in use' };
-      return { level: 'ok', message: `SELinux is ${mode}: directories mounted into tasks are relabelled` };
+      if (mode === 'permissive')
+        return { level: 'ok', message: 'SELinux is permissive: it notes denials and denies nothing' };
+      // Labels of files are seen to at the mount; who may connect to whose socket is a rule between processes.
+      return {
+        level: 'warn',
+        message:
+          'SELinux is enforcing: mounted directories are relabelled, but its policy may keep containers (container_t) from connecting to the gate and the relay, which are unix sockets of a host process',
+        fix: 'If tasks cannot reach the gate, see "ausearch -m avc -ts recent"; a local policy module ("audit2allow -M") that allows container_t connectto on unix_stream_socket lets them.',
+      };
     },
   };
 }

@@ -64,7 +64,7 @@ export class GitGate implements Gate, AsyncDisposable {
   readonly #tasks: TaskRefs;
   readonly #reader: BranchReader;
   readonly #promotion: Promotion;
-  readonly #syncFlights = new SingleFlight();
+  readonly #syncFlights = new SingleFlight<SyncResult>();
   readonly #promotions = new KeyedMutex();
   readonly #ending = new AbortController();
   #isPrepared = false;

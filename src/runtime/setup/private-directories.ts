@@ -9,12 +9,12 @@ import { describePath } from './host-loader.ts';
 const ID = 'host.directories';
 
 /**
- * Every directory of ours, parents first. A runtime directory of our own making, where the system has none,
+ * Every directory of ours, once, parents first. A runtime directory of our own making, where the system has none,
  * is one of them; one that the system made is not.
  */
 export function privateDirectories(paths: Paths): readonly string[] {
   const isOurs = path.basename(paths.xdgRuntime).startsWith('terok-runtime-');
-  return [
+  const directories = [
     ...(isOurs ? [paths.xdgRuntime] : []),
     paths.config,
     paths.projects,
@@ -27,6 +27,7 @@ export function privateDirectories(paths: Paths): readonly string[] {
     paths.networks,
     path.dirname(paths.podman.runRoot),
   ];
+  return [...new Set(directories)];
 }
 
 /**
