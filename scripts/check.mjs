@@ -1,8 +1,9 @@
 // Every static check. The last line says how many passed.
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ensureDependencies, root } from './bootstrap.mjs';
+import { judgeCruise, judgeLock } from './judges.mjs';
 
 await ensureDependencies();
 
@@ -14,9 +15,13 @@ const checks = [
     name: 'dependency-cruiser',
     script: 'dependency-cruiser/bin/dependency-cruise.mjs',
     args: ['--output-type', 'json', 'src'],
-    judge: judgeCruise,
+    judge: (stdout, stderr) => judgeCruise(stdout, stderr, sourceFiles()),
   },
-  { name: 'knip', script: 'knip/bin/knip.js', args: ['--no-progress'] },
+  { name: 'knip', script: 'knip/bin/knip.js', args: ['--no-progress', '--treat-config-hints-as-errors'] },
+  {
+    name: 'package-lock',
+    judge: () => judgeLock(readFileSync(path.join(root, 'package-lock.json'), 'utf8')),
+  },
 ];
 
 const results = [];
@@ -39,6 +44,7 @@ console.log(`${passed} passed, ${failed} failed, 0 skipped`);
 
 /** What is wrong, or undefined. */
 async function examine({ script, args, judge }) {
+  if (script === undefined) return judge();
   const { code, stdout, stderr } = await run(path.join(root, 'node_modules', script), args);
   if (judge !== undefined) return judge(stdout, stderr);
   return code === 0 ? undefined : `${stdout}${stderr}`.trim();
@@ -61,20 +67,6 @@ function run(script, args) {
   });
 }
 
-/** A cruise that looked at nothing finds nothing: it must have seen every source file. */
-function judgeCruise(stdout, stderr) {
-  let report;
-  try {
-    report = JSON.parse(stdout);
-  } catch {
-    return `no report: ${stderr.trim()}`;
-  }
-  const sources = readdirSync(path.join(root, 'src'), { recursive: true }).filter((name) =>
-    name.endsWith('.ts'),
-  );
-  const seen = report.modules.filter((module) => /^src\/.*\.ts$/.test(module.source)).length;
-  if (seen < sources.length) return `looked at ${seen} of ${sources.length} modules`;
-  const violations = report.summary.violations.filter(({ rule }) => rule.severity === 'error');
-  if (violations.length === 0) return undefined;
-  return violations.map(({ rule, from, to }) => `${rule.name}: ${from} -> ${to}`).join('\n');
+function sourceFiles() {
+  return readdirSync(path.join(root, 'src'), { recursive: true }).filter((name) => name.endsWith('.ts'));
 }

@@ -9,7 +9,7 @@ import type { Paths } from './core/paths.ts';
 import { loadSubordinateRangeSync } from './core/subordinate-ids-loader.ts';
 import { PodmanEngine } from './engine/podman/podman-engine.ts';
 import { BaseArchiveStore } from './images/base-archive-store.ts';
-import { BaseImage } from './images/base-image.ts';
+import { BaseImage, type PrepareBuilder } from './images/base-image.ts';
 import { ImageBuilder } from './images/image-builder.ts';
 import { findProgram } from './setup/host-loader.ts';
 import type { NetworkProgram } from './shield/pinned-shield.ts';
@@ -29,8 +29,14 @@ const SHARED_ARCHIVES = '/var/cache/terok/base';
 export const programDirectories = (env: HostOptions['env']): readonly string[] =>
   (env['PATH'] ?? '').split(path.delimiter).filter((directory) => directory !== '');
 
-/** The parts that set-up and the running system have in common. */
-export function composeHost(options: HostOptions): {
+/** What Podman, a Go program, takes for a proxy to https places. */
+const hasProxy = (env: HostOptions['env']): boolean => Boolean(env['HTTPS_PROXY'] || env['https_proxy']);
+
+/** The parts that set-up and the running system have in common. Only set-up installs programs. */
+export function composeHost(
+  options: HostOptions,
+  prepareBuilder?: (runner: CommandRunner) => PrepareBuilder,
+): {
   readonly runner: CommandRunner;
   readonly engine: PodmanEngine;
   readonly agents: AgentLoader;
@@ -57,6 +63,8 @@ export function composeHost(options: HostOptions): {
       engine,
       runner,
       isRoot: uid === 0,
+      hasProxy: hasProxy(env),
+      prepareBuilder: prepareBuilder?.(runner),
       archives: new BaseArchiveStore({ directory: path.join(paths.cache, 'base'), shared: SHARED_ARCHIVES }),
     }),
     resources: resourcesDir,

@@ -113,7 +113,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const doctor = new DoctorService({
     checks: [
       ...hostChecks({ paths, engine, runner, freeBytes, selinuxMode }),
-      ...projectChecks({ projects, images }),
+      ...projectChecks({ projects, agents, images }),
     ],
   });
   monitor.start();

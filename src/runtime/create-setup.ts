@@ -3,12 +3,16 @@ import { composeHost, type HostOptions, programDirectories } from './compose.ts'
 import type { Paths } from './core/paths.ts';
 import { podmanBase } from './engine/podman/podman-commands.ts';
 import type { Setup } from './setup/contract.ts';
+import { builderPreparation } from './setup/host-packages.ts';
 import { hostStages } from './setup/host-stages.ts';
 import { SetupService } from './setup/setup-service.ts';
 
 /** The set-up of this host, for this user. Works before anything is installed and without a daemon. */
 export function createSetup(options: HostOptions): Setup {
-  const { runner, images } = composeHost(options);
+  const directories = programDirectories(options.env);
+  const { runner, images } = composeHost(options, (runner) =>
+    builderPreparation({ runner, isRoot: options.uid === 0, programDirectories: directories }),
+  );
   return new SetupService({
     stages: hostStages({
       runner,
@@ -16,7 +20,7 @@ export function createSetup(options: HostOptions): Setup {
       paths: options.paths,
       uid: options.uid,
       userName: userInfo().username,
-      programDirectories: programDirectories(options.env),
+      programDirectories: directories,
     }),
   });
 }

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HostError } from '../runtime/core/errors.ts';
 import type { Paths } from '../runtime/core/paths.ts';
@@ -8,10 +9,12 @@ import type { Host } from './host.ts';
 const START_DEADLINE_MS = 15_000;
 const FIRST_RETRY_MS = 10;
 const LAST_RETRY_MS = 200;
+const FIRST_RELAUNCH_MS = 250;
+const LAST_RELAUNCH_MS = 2_000;
 
 /**
- * A connection to the daemon, which is started when it does not run. Throws HostError with the end of the
- * daemon's log when it does not come up.
+ * A connection to the daemon, which is started when it does not run. Throws HostError when it does not come up:
+ * with the end of its log, or with who holds its place.
  */
 export async function dialDaemon(host: Host, paths: Paths, protocol: DaemonProtocol): Promise<Socket> {
   const socket = (await tryConnect(host, paths)) ?? (await startAndConnect(host, paths));
@@ -32,29 +35,55 @@ export async function dialRunningDaemon(
 
 async function startAndConnect(host: Host, paths: Paths): Promise<Socket> {
   const { launchDaemon } = await import('./daemon-launcher.ts');
-  const daemon = launchDaemon(host, paths);
+  let daemon = launchDaemon(host, paths);
+  let relaunchAt: number | undefined;
+  let patienceMs = FIRST_RELAUNCH_MS;
   const deadline = Date.now() + START_DEADLINE_MS;
   for (let waitMs = FIRST_RETRY_MS; Date.now() < deadline; waitMs = Math.min(waitMs * 1.5, LAST_RETRY_MS)) {
     await delay(waitMs);
     const socket = await tryConnect(host, paths);
     if (socket !== undefined) return socket;
-    // Code 0 means that another daemon got there first: it will listen in a moment.
     const exitCode = daemon.exitCode();
-    if (exitCode !== undefined && exitCode !== 0) {
+    if (exitCode === undefined) continue;
+    if (exitCode !== 0) {
       throw new HostError('The terok-mcp daemon could not start', {
         hint: `Its log is ${paths.daemonLog}; "terok-mcp setup --check" says what the host lacks.`,
         details: daemon.lastLogLines(),
       });
     }
+    // Code 0: another process holds the place. It will listen in a moment, listens elsewhere, or is just leaving.
+    if (relaunchAt === undefined) {
+      await refuseIfElsewhere(host, paths);
+      relaunchAt = Date.now() + patienceMs;
+    } else if (Date.now() >= relaunchAt) {
+      daemon = launchDaemon(host, paths);
+      patienceMs = Math.min(patienceMs * 2, LAST_RELAUNCH_MS);
+      relaunchAt = undefined;
+    }
   }
-  throw new HostError(`The terok-mcp daemon did not answer within ${START_DEADLINE_MS / 1000} s`, {
-    hint: `Its log is ${paths.daemonLog}.`,
-    details: daemon.lastLogLines(),
-  });
+  const { describeSilence } = await import('./daemon-absence.ts');
+  throw await describeSilence(paths, { seconds: START_DEADLINE_MS / 1000, log: daemon.lastLogLines() });
+}
+
+/** A daemon that answers at another place is not leaving: waiting for it would be in vain. */
+async function refuseIfElsewhere(host: Host, paths: Paths): Promise<void> {
+  const { describeElsewhere, findElsewhere } = await import('./daemon-absence.ts');
+  const holder = await findElsewhere(paths);
+  if (holder === undefined) return;
+  const socket = await tryConnect(host, {
+    runtime: path.dirname(holder.socketPath),
+    daemonSocket: holder.socketPath,
+  }).catch(() => undefined);
+  if (socket === undefined) return;
+  socket.destroy();
+  throw describeElsewhere(paths, holder);
 }
 
 /** A socket in somebody else's directory would be somebody else's daemon: it counts as none. */
-async function tryConnect(host: Host, paths: Paths): Promise<Socket | undefined> {
+async function tryConnect(
+  host: Host,
+  paths: Pick<Paths, 'runtime' | 'daemonSocket'>,
+): Promise<Socket | undefined> {
   if (!host.ownsDirectory(paths.runtime)) return undefined;
   return await new Promise((resolve, reject) => {
     const socket = connect(paths.daemonSocket);

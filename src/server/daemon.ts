@@ -4,7 +4,7 @@ import type { Paths } from '../runtime/core/paths.ts';
 import { Scope } from '../runtime/core/scope.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ControlServer } from './control/control-server.ts';
-import { lockState, prepareDirectories } from './daemon-lock.ts';
+import { holdState, prepareDirectories } from './daemon-lock.ts';
 import { DaemonServer } from './daemon-server.ts';
 import { untilIdle } from './idle-watch.ts';
 import { duplexStreams } from './mcp/frame-transport.ts';
@@ -47,7 +47,7 @@ export class Daemon {
     const scope = new Scope();
     try {
       await prepareDirectories(paths, uid);
-      const lock = lockState(paths);
+      const lock = await holdState(paths, { pid, socketPath: paths.daemonSocket });
       scope.defer(() => lock.release());
       const runtime = await options.createRuntime();
       scope.defer(async () => await runtime[Symbol.asyncDispose]());

@@ -1,7 +1,9 @@
 import { chown, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { acquireProcessLock } from '../../src/runtime/core/database.ts';
 import { eventually, exitOf, firstLine, isAlive, program, Site } from '../support/daemon-process.ts';
 import { connectOverStdio, type TestClient } from '../support/mcp-client.ts';
 
@@ -118,6 +120,54 @@ test('a socket left by a daemon that died is replaced', async () => {
   expect((await stat(site.paths.daemonSocket)).isSocket()).toBe(true);
   site.spawn(['serve']);
   expect(await site.waitForDaemon()).not.toBe(first.pid);
+});
+
+test('who holds the state directory is written beside the lock, for its owner only, and taken back at the end', async () => {
+  const daemon = site.spawn(['serve']);
+  const pid = await site.waitForDaemon();
+  const file = path.join(site.paths.state, 'daemon.holder.json');
+  expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ pid, socket: site.paths.daemonSocket });
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  daemon.kill('SIGTERM');
+  await exitOf(daemon);
+  await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('a front end that comes while the daemon is leaving gets the next daemon', async () => {
+  await mkdir(site.paths.state, { mode: 0o700 });
+  const leaving = acquireProcessLock(path.join(site.paths.state, 'daemon.lock'));
+  const list = site.run(['task', 'list']);
+  await delay(2_000);
+  expect(await site.daemonPid()).toBeUndefined();
+  leaving.release();
+  expect(await list).toMatchObject({ exitCode: 0, stdout: 'No tasks.\n' });
+  expect(await site.daemonPid()).toBeDefined();
+});
+
+test('a daemon that listens in another runtime directory is named at once, with how to reach or stop it', async () => {
+  const elsewhere = { TEROK_RUNTIME_DIR: path.join(site.root, 'r2') };
+  site.spawn(['serve'], elsewhere);
+  await eventually(async () => await stat(path.join(site.root, 'r2/daemon.sock')).catch(() => undefined));
+  const before = Date.now();
+  const { exitCode, stderr } = await site.run(['task', 'list']);
+  expect(exitCode).toBe(1);
+  expect(Date.now() - before).toBeLessThan(8_000);
+  expect(stderr).toContain(`listens at ${path.join(site.root, 'r2/daemon.sock')}`);
+  expect(stderr).toContain(`"TEROK_RUNTIME_DIR=${path.join(site.root, 'r2')} terok-mcp daemon stop"`);
+  expect((await site.run(['daemon', 'stop'], { env: elsewhere })).stdout).toBe('Stopped.\n');
+  expect((await site.run(['task', 'list'])).exitCode).toBe(0);
+});
+
+test('a client served in-process is named as who holds the state, once waiting was in vain', async () => {
+  const holder = site.spawn(['stdio', '--in-process']);
+  await eventually(
+    async () => await stat(path.join(site.paths.state, 'daemon.holder.json')).catch(() => undefined),
+  );
+  const { exitCode, stderr } = await site.run(['task', 'list']);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain(
+    `Process ${holder.pid} ("terok-mcp stdio --in-process") holds ${site.paths.state}`,
+  );
 });
 
 async function failingFrontEnd(env: Readonly<Record<string, string>> = {}): Promise<string> {

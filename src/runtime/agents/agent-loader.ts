@@ -1,10 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { NotFoundError } from '../core/errors.ts';
 import { nearestNames } from '../core/nearest.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
-import type { AgentFile, Agents } from './contract.ts';
-import { type AgentSource, readRoster } from './roster.ts';
+import type { AgentFile, AgentProblem, Agents } from './contract.ts';
+import { type AgentSource, type Roster, readRoster } from './roster.ts';
 
 /** The roster as the files are now: they are few and small, and an edit counts at once. */
 export class AgentLoader implements Agents {
@@ -17,12 +17,22 @@ export class AgentLoader implements Agents {
     this.#own = deps.own;
   }
 
-  async list(): Promise<readonly AgentFile[]> {
-    return [...(await this.#read()).values()];
+  async list(): Promise<{
+    readonly agents: readonly AgentFile[];
+    readonly broken: readonly AgentProblem[];
+  }> {
+    const { agents, broken } = await this.#read();
+    return {
+      agents: [...agents.values()],
+      broken: [...broken].map(([name, { message }]) => ({ name: cleanLine(name, 64), problem: message })),
+    };
   }
 
   async get(name: string): Promise<AgentFile> {
-    const agents = await this.#read();
+    const { agents, broken } = await this.#read();
+    const problem = broken.get(name);
+    // Never the bundled one in its place: the person meant another.
+    if (problem !== undefined) throw problem;
     const agent = agents.get(name);
     if (agent !== undefined) return agent;
     const known = [...agents.keys()];
@@ -32,7 +42,7 @@ export class AgentLoader implements Agents {
     });
   }
 
-  async #read(): Promise<ReadonlyMap<string, AgentFile>> {
+  async #read(): Promise<Roster> {
     const [bundled, own] = await Promise.all([loadSources(this.#bundled), loadSources(this.#own)]);
     return readRoster({ bundled, own });
   }
@@ -47,7 +57,14 @@ async function loadSources(directory: string): Promise<readonly AgentSource[]> {
   return await Promise.all(
     files.map(async (name) => {
       const file = path.join(directory, name);
-      return { file, text: await readFile(file, 'utf8') };
+      try {
+        // Reading a named pipe would wait for somebody to write to it.
+        if (!(await stat(file)).isFile()) return { file, unreadable: 'is not a regular file' };
+        return { file, text: await readFile(file, 'utf8') };
+      } catch (error) {
+        const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+        return { file, unreadable: `cannot be read (${reason})` };
+      }
     }),
   );
 }

@@ -26,8 +26,19 @@ export const AgentFile = z.strictObject({
 });
 export type AgentFile = z.infer<typeof AgentFile>;
 
+/** A person's own file that cannot be used. */
+export interface AgentProblem {
+  readonly name: string;
+  /** With file, line and key. */
+  readonly problem: string;
+}
+
 export interface Agents {
-  list(): Promise<readonly AgentFile[]>;
-  /** Throws NotFoundError with the nearest names. */
+  /**
+   * All agents, sorted, and the person's own files that are broken. A bundled agent stays among the former
+   * while the file that is to replace it is among the latter.
+   */
+  list(): Promise<{ readonly agents: readonly AgentFile[]; readonly broken: readonly AgentProblem[] }>;
+  /** Throws NotFoundError with the nearest names, or InvalidInputError (file, line, key) for a broken file. */
   get(name: string): Promise<AgentFile>;
 }

@@ -4,30 +4,46 @@ import { InvalidInputError } from '../core/errors.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import { AgentFile } from './contract.ts';
 
-/** One file of a roster, as read. */
-export interface AgentSource {
-  readonly file: string;
-  readonly text: string;
+/** One file of a roster, as read; or that it could not be. */
+export type AgentSource =
+  | { readonly file: string; readonly text: string; readonly unreadable?: undefined }
+  | { readonly file: string; readonly unreadable: string };
+
+export interface Roster {
+  /** By name, sorted. */
+  readonly agents: ReadonlyMap<string, AgentFile>;
+  /** What is wrong with a person's own files, by the name of the agent they are called after. */
+  readonly broken: ReadonlyMap<string, InvalidInputError>;
 }
 
 /**
- * All agents by name, sorted. A person's own file replaces the bundled agent of that name, whole. Throws
- * InvalidInputError with file, line and key for the first file that is wrong.
+ * A person's own file replaces the bundled agent of that name, whole. A broken one is no reason to stop the
+ * agents of other files; a broken bundled file is a broken installation and throws InvalidInputError.
  */
 export function readRoster(sources: {
   readonly bundled: readonly AgentSource[];
   readonly own: readonly AgentSource[];
-}): ReadonlyMap<string, AgentFile> {
-  const agents = new Map<string, AgentFile>();
-  for (const source of [...sources.bundled, ...sources.own]) {
-    const agent = parseAgent(source);
-    agents.set(agent.name, agent);
+}): Roster {
+  const agents = new Map(sources.bundled.map(parseAgent).map((agent) => [agent.name, agent]));
+  const broken = new Map<string, InvalidInputError>();
+  for (const source of sources.own) {
+    try {
+      const agent = parseAgent(source);
+      agents.set(agent.name, agent);
+    } catch (error) {
+      if (!(error instanceof InvalidInputError)) throw error;
+      broken.set(nameOf(source.file), error);
+    }
   }
-  return new Map([...agents].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return { agents: new Map([...agents].sort(([a], [b]) => (a < b ? -1 : 1))), broken };
 }
 
+const nameOf = (file: string): string => /([^/]+)\.yaml$/.exec(file)?.[1] ?? file;
+
 /** Throws InvalidInputError naming file, line and key. */
-export function parseAgent({ file, text }: AgentSource): AgentFile {
+export function parseAgent(source: AgentSource): AgentFile {
+  if (source.unreadable !== undefined) throw invalid(source.file, 1, source.unreadable);
+  const { file, text } = source;
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const syntax = document.errors[0];
@@ -38,7 +54,7 @@ export function parseAgent({ file, text }: AgentSource): AgentFile {
     const line = issue === undefined ? 1 : lineOf(document, lines, issue);
     throw invalid(file, line, issue === undefined ? 'not an agent' : describeIssue(issue));
   }
-  const expected = /([^/]+)\.yaml$/.exec(file)?.[1];
+  const expected = nameOf(file);
   if (result.data.name === expected) return result.data;
   const line = lineAt(document, lines, ['name']) ?? 1;
   throw invalid(file, line, `name: is "${result.data.name}", but the file is called "${expected}.yaml"`);

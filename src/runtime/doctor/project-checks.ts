@@ -1,3 +1,4 @@
+import type { Agents } from '../agents/contract.ts';
 import type { Images } from '../images/contract.ts';
 import type { Projects } from '../projects/contract.ts';
 import type { Check } from './doctor-service.ts';
@@ -6,11 +7,12 @@ const MAX_NAMED = 5;
 
 export interface ProjectCheckDeps {
   readonly projects: Projects;
+  readonly agents: Pick<Agents, 'list'>;
   readonly images: Pick<Images, 'plan'>;
 }
 
 export function projectChecks(deps: ProjectCheckDeps): readonly Check[] {
-  return [projectFiles(deps), readyImages(deps), privileges(deps)];
+  return [projectFiles(deps), agentFiles(deps), readyImages(deps), privileges(deps)];
 }
 
 function projectFiles({ projects }: ProjectCheckDeps): Check {
@@ -19,15 +21,33 @@ function projectFiles({ projects }: ProjectCheckDeps): Check {
     run: async () => {
       const { projects: valid, broken } = await projects.list();
       if (broken.length === 0) return { level: 'ok', message: `${valid.length} projects, all readable` };
-      const named = broken.slice(0, MAX_NAMED).map(({ id, problem }) => `${id} (${problem})`);
-      const rest = broken.length > MAX_NAMED ? ` and ${broken.length - MAX_NAMED} more` : '';
       return {
         level: 'warn',
-        message: `unusable: ${named.join('; ')}${rest}`,
+        message: nameProblems(broken.map(({ id, problem }) => `${id} (${problem})`)),
         fix: 'Correct the named line of each project.yml; the other projects work.',
       };
     },
   };
+}
+
+function agentFiles({ agents }: ProjectCheckDeps): Check {
+  return {
+    id: 'agents.files',
+    run: async () => {
+      const { agents: valid, broken } = await agents.list();
+      if (broken.length === 0) return { level: 'ok', message: `${valid.length} agents, all readable` };
+      return {
+        level: 'warn',
+        message: nameProblems(broken.map(({ name, problem }) => `${name} (${problem})`)),
+        fix: 'Correct the named line of each file, or remove it; the other agents work.',
+      };
+    },
+  };
+}
+
+function nameProblems(problems: readonly string[]): string {
+  const rest = problems.length > MAX_NAMED ? ` and ${problems.length - MAX_NAMED} more` : '';
+  return `unusable: ${problems.slice(0, MAX_NAMED).join('; ')}${rest}`;
 }
 
 function readyImages({ images }: ProjectCheckDeps): Check {

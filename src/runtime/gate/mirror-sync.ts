@@ -1,38 +1,24 @@
 import { CommandError, ConflictError } from '../core/errors.ts';
-import type { KeyedMutex } from '../core/keyed-mutex.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import { withoutCredentials } from '../core/upstream-url.ts';
 import type { Project } from '../projects/contract.ts';
 import type { SyncResult } from './contract.ts';
-import type { HostGit } from './host-git.ts';
-import type { MirrorStore } from './mirror-store.ts';
+import type { MirrorAccess } from './mirror-access.ts';
 import { firstPart, HEADS, OPENED, TAGS, UPSTREAM } from './ref-names.ts';
 import { type RefChange, type RefMap, Refs } from './refs.ts';
-import type { Upstream, UpstreamState } from './upstream.ts';
+import type { UpstreamState } from './upstream.ts';
 
 /** Keeps mirrors equal to their upstreams. What agents pushed is in other refs and never touched here. */
 export class MirrorSync {
-  readonly #git: HostGit;
-  readonly #mirrors: MirrorStore;
-  readonly #upstream: Upstream;
-  readonly #refLocks: KeyedMutex;
+  readonly #access: MirrorAccess;
 
-  constructor(deps: {
-    readonly git: HostGit;
-    readonly mirrors: MirrorStore;
-    readonly upstream: Upstream;
-    /** Held, by project, while refs of the mirror are compared and changed. */
-    readonly refLocks: KeyedMutex;
-  }) {
-    this.#refLocks = deps.refLocks;
-    this.#git = deps.git;
-    this.#mirrors = deps.mirrors;
-    this.#upstream = deps.upstream;
+  constructor(access: MirrorAccess) {
+    this.#access = access;
   }
 
   /** Only one at a time for a project; the caller sees to that. */
   async sync(project: Project, signal?: AbortSignal): Promise<SyncResult> {
-    if (await this.#mirrors.exists(project.id)) {
+    if (await this.#access.mirrors.exists(project.id)) {
       await this.#assertSameUpstream(project);
       return await this.#refresh(project, signal);
     }
@@ -41,11 +27,11 @@ export class MirrorSync {
   }
 
   async #clone(project: Project, signal?: AbortSignal): Promise<void> {
-    const state = await this.#upstream.query(project, signal);
-    const directory = await this.#mirrors.begin(project.id);
+    const state = await this.#access.upstream.query(project, signal);
+    const directory = await this.#access.mirrors.begin(project.id);
     try {
       const format = [...state.refs.values()].some((id) => id.length === 64) ? 'sha256' : 'sha1';
-      await this.#git.run({
+      await this.#access.git.run({
         args: [
           'init',
           '--quiet',
@@ -58,26 +44,26 @@ export class MirrorSync {
         ],
         signal,
       });
-      await this.#upstream.fetch(project, directory, { signal });
-      const refs = new Refs({ git: this.#git, gitDir: directory });
+      await this.#access.upstream.fetch(project, directory, { signal });
+      const refs = new Refs({ git: this.#access.git, gitDir: directory });
       await moveHeads(refs, signal);
       await repointHead(refs, wantedDefault(project, state), signal);
       await refs.pack(signal);
-      await this.#mirrors.commit(directory, project.id, project.settings.git.upstream_url);
+      await this.#access.mirrors.commit(directory, project.id, project.settings.git.upstream_url);
     } catch (error) {
-      await this.#mirrors.discard(directory);
+      await this.#access.mirrors.discard(directory);
       throw error;
     }
   }
 
   async #refresh(project: Project, signal?: AbortSignal): Promise<SyncResult> {
-    const gitDir = this.#mirrors.path(project.id);
-    const refs = new Refs({ git: this.#git, gitDir });
+    const gitDir = this.#access.mirrors.path(project.id);
+    const refs = new Refs({ git: this.#access.git, gitDir });
     try {
-      const state = await this.#upstream.query(project, signal);
+      const state = await this.#access.upstream.query(project, signal);
       if (!holds(await refs.list([UPSTREAM, TAGS], signal), state))
-        await this.#upstream.fetch(project, gitDir, { signal });
-      await this.#refLocks.run(project.id, () => moveHeads(refs, signal));
+        await this.#access.upstream.fetch(project, gitDir, { signal });
+      await this.#access.refLocks.run(project.id, () => moveHeads(refs, signal));
       await repointHead(refs, wantedDefault(project, state), signal);
       return await this.#result(project, undefined, signal);
     } catch (error) {
@@ -89,18 +75,18 @@ export class MirrorSync {
   }
 
   async #result(project: Project, stale: string | undefined, signal?: AbortSignal): Promise<SyncResult> {
-    const refs = new Refs({ git: this.#git, gitDir: this.#mirrors.path(project.id) });
+    const refs = new Refs({ git: this.#access.git, gitDir: this.#access.mirrors.path(project.id) });
     const defaultBranch = await defaultBranchOf(project, refs, signal);
     return { defaultBranch, head: await refs.read(`${HEADS}${defaultBranch}`, signal), stale };
   }
 
   async #assertSameUpstream(project: Project): Promise<void> {
-    const recorded = await this.#mirrors.upstreamOf(project.id);
+    const recorded = await this.#access.mirrors.upstreamOf(project.id);
     if (recorded === undefined || recorded === project.settings.git.upstream_url) return;
     throw new ConflictError(
       `The gate of "${project.id}" mirrors ${withoutCredentials(cleanLine(recorded))}, not the git.upstream_url of now`,
       {
-        hint: `Set it back in ${project.file}; or, when nothing in this gate is needed any more, remove ${this.#mirrors.path(project.id)}, and the next task clones anew.`,
+        hint: `Set it back in ${project.file}; or, when nothing in this gate is needed any more, remove ${this.#access.mirrors.path(project.id)}, and the next task clones anew.`,
       },
     );
   }

@@ -1,33 +1,19 @@
 import { branchNameProblem } from '../core/branch-name.ts';
 import { CommandError, ConflictError, InvalidInputError, NotFoundError } from '../core/errors.ts';
 import { CommitId } from '../core/ids.ts';
-import type { KeyedMutex } from '../core/keyed-mutex.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import type { Project } from '../projects/contract.ts';
 import type { PromoteRequest, PromotionPlan, PromotionResult } from './contract.ts';
-import type { HostGit } from './host-git.ts';
-import type { MirrorStore } from './mirror-store.ts';
+import type { MirrorAccess } from './mirror-access.ts';
 import { HEADS, openedMarker, promotedOf, splitBranch, UPSTREAM } from './ref-names.ts';
 import { Refs } from './refs.ts';
-import type { Upstream } from './upstream.ts';
 
 /** Lets one reviewed commit on to the upstream. */
 export class Promotion {
-  readonly #git: HostGit;
-  readonly #mirrors: MirrorStore;
-  readonly #upstream: Upstream;
-  readonly #refLocks: KeyedMutex;
+  readonly #access: MirrorAccess;
 
-  constructor(deps: {
-    readonly git: HostGit;
-    readonly mirrors: MirrorStore;
-    readonly upstream: Upstream;
-    readonly refLocks: KeyedMutex;
-  }) {
-    this.#git = deps.git;
-    this.#mirrors = deps.mirrors;
-    this.#upstream = deps.upstream;
-    this.#refLocks = deps.refLocks;
+  constructor(access: MirrorAccess) {
+    this.#access = access;
   }
 
   async check(request: PromoteRequest, signal?: AbortSignal): Promise<PromotionPlan> {
@@ -41,7 +27,7 @@ export class Promotion {
     const refs = this.#refs(project);
     const isTasks =
       parts !== undefined &&
-      (await this.#mirrors.exists(project.id)) &&
+      (await this.#access.mirrors.exists(project.id)) &&
       (await refs.read(openedMarker(parts.task), signal)) !== undefined;
     const current = isTasks ? await refs.read(`${HEADS}${branch}`, signal) : undefined;
     if (parts === undefined || current === undefined) {
@@ -64,7 +50,7 @@ export class Promotion {
   async promote(request: PromoteRequest, signal?: AbortSignal): Promise<PromotionResult> {
     const { project } = request;
     const { target, head, task } = await this.check(request, signal);
-    const gitDir = this.#mirrors.path(project.id);
+    const gitDir = this.#access.mirrors.path(project.id);
     const { previous, isThere } = await this.#standing(project, { target, head }, signal);
     if (!isThere) {
       if (previous !== undefined && !(await this.#refs(project).isAncestor(previous, head, signal))) {
@@ -75,10 +61,10 @@ export class Promotion {
           },
         );
       }
-      await this.#upstream.push(project, gitDir, { head, target }, signal);
+      await this.#access.upstream.push(project, gitDir, { head, target }, signal);
     }
     // From here on upstream has it: a signal must not keep us from knowing that.
-    await this.#refLocks.run(project.id, () =>
+    await this.#access.refLocks.run(project.id, () =>
       this.#record(project, { branch: request.branch, task, target, head, isThere }),
     );
     return { target, head, previous, alreadyThere: isThere };
@@ -95,13 +81,13 @@ export class Promotion {
     { target, head }: { readonly target: string; readonly head: string },
     signal?: AbortSignal,
   ) {
-    const gitDir = this.#mirrors.path(project.id);
-    const state = await this.#upstream.query(project, signal, [`${HEADS}${target}`]);
+    const gitDir = this.#access.mirrors.path(project.id);
+    const state = await this.#access.upstream.query(project, signal, [`${HEADS}${target}`]);
     const previous = state.refs.get(`${HEADS}${target}`);
     if (previous === undefined) return { previous, isThere: false };
     const refs = this.#refs(project);
     if (!(await refs.hasObject(previous, signal)))
-      await this.#upstream.fetch(project, gitDir, { branch: target, signal });
+      await this.#access.upstream.fetch(project, gitDir, { branch: target, signal });
     return { previous, isThere: await refs.isAncestor(head, previous, signal) };
   }
 
@@ -130,12 +116,12 @@ export class Promotion {
   async #subject(project: Project, head: string, signal?: AbortSignal): Promise<string> {
     const args = ['log', '--no-walk', '--format=%<(200,trunc)%s', '--end-of-options', head, '--'];
     return cleanLine(
-      (await this.#git.text({ gitDir: this.#mirrors.path(project.id), args, signal })).trim(),
+      (await this.#access.git.text({ gitDir: this.#access.mirrors.path(project.id), args, signal })).trim(),
       200,
     );
   }
 
   #refs(project: Project): Refs {
-    return new Refs({ git: this.#git, gitDir: this.#mirrors.path(project.id) });
+    return new Refs({ git: this.#access.git, gitDir: this.#access.mirrors.path(project.id) });
   }
 }

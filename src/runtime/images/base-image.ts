@@ -1,5 +1,5 @@
 import { arch } from 'node:os';
-import type { CommandRunner } from '../core/command.ts';
+import type { Command, CommandRunner } from '../core/command.ts';
 import { HostError, RuntimeError } from '../core/errors.ts';
 import { type ContainerEngine, LABEL, type Progress } from '../engine/contract.ts';
 import {
@@ -33,23 +33,33 @@ const WELL_KNOWN_KEYRINGS = [
   '/usr/share/keyrings/debian-archive-keyring.pgp',
 ];
 
+/** Sees to it that mmdebstrap is there, or throws HostError with what a person must do. */
+export type PrepareBuilder = (progress: Progress, signal?: AbortSignal) => Promise<void>;
+
 /** The image below all layers: Ubuntu where it can be pulled, else a Debian built from the host's own apt sources. */
 export class BaseImage {
   readonly #engine: ContainerEngine;
   readonly #runner: CommandRunner;
   readonly #archives: BaseArchiveStore;
   readonly #isRoot: boolean;
+  readonly #hasProxy: boolean;
+  readonly #prepareBuilder: PrepareBuilder;
 
   constructor(deps: {
     readonly engine: ContainerEngine;
     readonly runner: CommandRunner;
     readonly archives: BaseArchiveStore;
     readonly isRoot: boolean;
+    /** Whether pulls go through a proxy, which then resolves names in our place. */
+    readonly hasProxy?: boolean;
+    readonly prepareBuilder?: PrepareBuilder | undefined;
   }) {
     this.#engine = deps.engine;
     this.#runner = deps.runner;
     this.#archives = deps.archives;
     this.#isRoot = deps.isRoot;
+    this.#hasProxy = deps.hasProxy ?? false;
+    this.#prepareBuilder = deps.prepareBuilder ?? (async () => undefined);
   }
 
   /** The base this machine has already; undefined when there is none that fits. Asks only for `known` if given. */
@@ -59,10 +69,13 @@ export class BaseImage {
     return found.find((parent) => parent !== undefined);
   }
 
-  /** Whether `provide` would have to build an archive: none is cached, and the registry cannot be found. */
+  /**
+   * Whether `provide` would surely have to build an archive: none is cached, and the registry cannot be found.
+   * False promises nothing: the pull may fail all the same, and `provide` sees to the builder then.
+   */
   async wouldBuild(signal?: AbortSignal): Promise<boolean> {
     if ((await this.#archives.find(archiveName(arch()))) !== undefined) return false;
-    return !(await this.#canFindRegistry(signal));
+    return !(await this.#mayFindRegistry(signal));
   }
 
   /** Pulls or builds a base. Throws HostError when neither is possible here. */
@@ -94,7 +107,7 @@ export class BaseImage {
 
   /** Undefined when it worked, else why not: being offline is an ordinary state of a machine. */
   async #pull(progress: Progress, signal: AbortSignal | undefined): Promise<string | undefined> {
-    if (!(await this.#canFindRegistry(signal))) return 'the name of its registry does not resolve';
+    if (!(await this.#mayFindRegistry(signal))) return 'the name of its registry does not resolve';
     progress(`Pulling ${PUBLISHED_BASE}`);
     const impatience = new AbortController();
     let timer = setTimeout(() => impatience.abort(), PULL_START_MS);
@@ -120,7 +133,8 @@ export class BaseImage {
     }
   }
 
-  async #canFindRegistry(signal: AbortSignal | undefined): Promise<boolean> {
+  async #mayFindRegistry(signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.#hasProxy) return true;
     const isFound = await this.#runner.run(resolveRegistry(PUBLISHED_BASE), { signal }).catch(() => false);
     signal?.throwIfAborted();
     return isFound;
@@ -128,8 +142,8 @@ export class BaseImage {
 
   async #build(progress: Progress, signal: AbortSignal | undefined): Promise<string> {
     const [indexText, configText, [osRelease = '']] = await Promise.all([
-      this.#runner.run(listAptIndexes, { signal }),
-      this.#runner.run(dumpAptConfig, { signal }),
+      this.#ask(listAptIndexes, signal),
+      this.#ask(dumpAptConfig, signal),
       readExisting(['/etc/os-release']),
     ]);
     const indexes = parseIndexTargets(indexText);
@@ -139,13 +153,14 @@ export class BaseImage {
       throw new HostError(
         'There is no base image, and apt on this machine has no Debian archive to build one from',
         {
-          hint: `Load one: podman pull ${PUBLISHED_BASE}, or copy an archive with "podman load".`,
+          hint: `Give it one: "terok-mcp podman pull ${PUBLISHED_BASE}", or "terok-mcp podman load -i <archive>".`,
         },
       );
     }
     const declared = await readExisting(debianSourcesFiles(indexes, hostCodename));
     const named = await keepExisting([...new Set(declared.flatMap(keyringsOf))]);
     const keyrings = named.length > 0 ? named : (await keepExisting(WELL_KNOWN_KEYRINGS)).slice(0, 1);
+    await this.#prepareBuilder(progress, signal);
     progress(`Building Debian ${LOCAL_SUITE} from this machine's own apt sources (about 20 s)`);
     return await this.#archives.add(archiveName(arch()), async (temporary) => {
       const command = buildRootFilesystem({
@@ -156,6 +171,14 @@ export class BaseImage {
         proxies: proxyOptions(configText),
       });
       await this.#runner.run(command, { signal, onLine: (line) => reportStep(line, progress) });
+    });
+  }
+
+  /** A machine without apt has no sources: that is an answer. */
+  async #ask(command: Command<string>, signal: AbortSignal | undefined): Promise<string> {
+    return await this.#runner.run(command, { signal }).catch((error: unknown) => {
+      if (error instanceof HostError) return '';
+      throw error;
     });
   }
 }

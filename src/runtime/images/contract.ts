@@ -13,8 +13,8 @@ export interface Images {
   /** Which of the layers would be built, without building: for `setup --check` and `doctor`. */
   plan(signal?: AbortSignal): Promise<{ readonly missing: readonly string[] }>;
   /**
-   * Whether `ensure` would have to build a base image here, for which the host needs mmdebstrap. `mayAskEngine`
-   * false: answers without touching the engine, as before the first set-up.
+   * Whether `ensure` would surely have to build a base image here, for which the host needs mmdebstrap (where a
+   * pull may help, set-up sees to that when it has failed). `mayAskEngine` false: answers without touching the engine, as before the first set-up.
    */
   wouldBuildBase(options: { readonly mayAskEngine: boolean }, signal?: AbortSignal): Promise<boolean>;
 }

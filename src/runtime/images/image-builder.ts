@@ -93,7 +93,8 @@ export class ImageBuilder implements Images {
   }
 
   async #layersOn(base: Parent): Promise<{ readonly l0: Layer; readonly l1: Layer }> {
-    const programs = bundledPrograms(await this.#deps.agents.list());
+    const { agents } = await this.#deps.agents.list();
+    const programs = bundledPrograms(agents);
     return planLayers(await loadLayerSources({ resources: this.#deps.resources, programs }), base);
   }
 

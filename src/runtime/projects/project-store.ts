@@ -7,13 +7,14 @@ import { ConflictError, InvalidInputError, NotFoundError } from '../core/errors.
 import { ProjectId } from '../core/ids.ts';
 import { nearestNames } from '../core/nearest.ts';
 import { cleanLine, cleanText } from '../core/untrusted-text.ts';
-import { parseUpstreamUrl } from '../core/upstream-url.ts';
+import { parseUpstreamUrl, withoutCredentials } from '../core/upstream-url.ts';
 import type { Project, ProjectProblem, Projects } from './contract.ts';
 import { type DocumentProblem, parseProjectDocument } from './project-document.ts';
 import { renderProjectFile } from './project-template.ts';
 
 const FILE_NAME = 'project.yml';
 const MAX_FILE_BYTES = 1024 * 1024;
+const UPSTREAM_HINT = 'Give an https, http, git or file URL, or the absolute path of a repository.';
 
 /** Projects as directories with a `project.yml`. Nothing is cached: an edit counts from the next call on. */
 export class ProjectStore implements Projects {

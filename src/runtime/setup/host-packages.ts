@@ -36,7 +36,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
 
 /** crun refuses a host that has both versions of cgroups mounted, so there only runc will do. */
 const RUNC: Requirement = { programs: ['runc'], package: 'runc' };
-/** Only where a base image has to be built: Ubuntu's may be pulled or already be there. */
+/** Only where a base image has to be built: Ubuntu's may be pulled or already be there. That shows in the pull. */
 const BUILDER: Requirement = { programs: ['mmdebstrap'], package: 'mmdebstrap' };
 
 /** What this host needs (pure). */
@@ -120,22 +120,49 @@ export function hostPackagesStep(deps: HostPackagesDeps): SetupStep {
           hint: adviseInstall(lacking, canInstall),
         });
       }
-      const packages = packagesOf(lacking);
-      progress('Updating package lists');
-      await deps.runner.run(updatePackageLists, { signal }).catch((error: unknown) => {
-        // One broken third-party source must not stop us: the install shows whether it matters.
-        if (!(error instanceof CommandError)) throw error;
-        progress('Some package lists could not be updated; going on with those there are');
-      });
-      progress(`Installing ${packages.join(', ')}`);
-      await deps.runner.run(installPackages(packages), {
-        signal,
-        onLine: (line) => {
-          if (/^Setting up /.test(line)) progress(line);
-        },
-      });
+      await install(deps.runner, packagesOf(lacking), { progress, signal });
     },
   };
+}
+
+/**
+ * Sees to it that the program that builds base images is there: root installs it, anybody else gets HostError
+ * with the line for an administrator.
+ */
+export function builderPreparation(
+  deps: Pick<HostPackagesDeps, 'runner' | 'isRoot' | 'programDirectories'>,
+): (progress: (message: string) => void, signal?: AbortSignal) => Promise<void> {
+  return async (progress, signal) => {
+    if (await isMet(BUILDER, deps.programDirectories)) return;
+    const hasApt = (await findProgram('apt-get', deps.programDirectories)) !== undefined;
+    if (!deps.isRoot || !hasApt) {
+      throw new HostError(`${BUILDER.package}, which builds the base image, is not installed`, {
+        hint: adviseInstall([BUILDER], hasApt),
+      });
+    }
+    await install(deps.runner, packagesOf([BUILDER]), { progress, signal });
+  };
+}
+
+async function install(
+  runner: CommandRunner,
+  packages: readonly string[],
+  options: { readonly progress: (message: string) => void; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const { progress, signal } = options;
+  progress('Updating package lists');
+  await runner.run(updatePackageLists, { signal }).catch((error: unknown) => {
+    // One broken third-party source must not stop us: the install shows whether it matters.
+    if (!(error instanceof CommandError)) throw error;
+    progress('Some package lists could not be updated; going on with those there are');
+  });
+  progress(`Installing ${packages.join(', ')}`);
+  await runner.run(installPackages(packages), {
+    signal,
+    onLine: (line) => {
+      if (/^Setting up /.test(line)) progress(line);
+    },
+  });
 }
 
 async function isMet(requirement: Requirement, directories: readonly string[]): Promise<boolean> {

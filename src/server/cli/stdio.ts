@@ -1,7 +1,7 @@
 import { ConflictError } from '../../runtime/core/errors.ts';
 import { createLogger } from '../../runtime/core/log.ts';
 import { Scope } from '../../runtime/core/scope.ts';
-import { lockState, prepareDirectories } from '../daemon-lock.ts';
+import { holdState, prepareDirectories } from '../daemon-lock.ts';
 import { logLevel } from '../log-level.ts';
 import { McpServer } from '../mcp/mcp-server.ts';
 import { runPipe } from '../pipe.ts';
@@ -25,7 +25,7 @@ async function serveInProcess({ host, services, paths }: CommandContext): Promis
   const scope = new Scope();
   try {
     await prepareDirectories(paths, host.uid);
-    const lock = lockHere(paths);
+    const lock = await lockHere(paths, host.pid);
     scope.defer(() => lock.release());
     const runtime = await services.createRuntime(host, paths, logger);
     scope.defer(async () => await runtime[Symbol.asyncDispose]());
@@ -43,9 +43,9 @@ async function serveInProcess({ host, services, paths }: CommandContext): Promis
   }
 }
 
-function lockHere(paths: CommandContext['paths']): { release(): void } {
+async function lockHere(paths: CommandContext['paths'], pid: number): Promise<{ release(): Promise<void> }> {
   try {
-    return lockState(paths);
+    return await holdState(paths, { pid, socketPath: undefined });
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error;
     throw new ConflictError(error.message, {

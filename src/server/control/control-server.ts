@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
-import { describeStorageFailure, CancelledError, InvalidInputError, RuntimeError } from '../../runtime/core/errors.ts';
+import {
+  CancelledError,
+  describeStorageFailure,
+  InvalidInputError,
+  RuntimeError,
+} from '../../runtime/core/errors.ts';
 import type { Logger } from '../../runtime/core/log.ts';
 import { nearestNames } from '../../runtime/core/nearest.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';

@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentLoader } from '../../../src/runtime/agents/agent-loader.ts';
 import { parseAgent, readRoster } from '../../../src/runtime/agents/roster.ts';
+import { bundledPrograms } from '../../../src/runtime/images/dockerfile.ts';
 
 const bundled = path.resolve(import.meta.dirname, '../../../resources/agents');
 
@@ -62,13 +64,14 @@ it("lets a person's own file replace a bundled agent, whole", () => {
     ],
     own: [{ file: '/o/zeta.yaml', text: text('zeta', 'Mine') }],
   });
-  expect([...roster].map(([name, agent]) => [name, agent.title])).toEqual([
+  expect([...roster.agents].map(([name, agent]) => [name, agent.title])).toEqual([
     ['alpha', 'Title'],
     ['zeta', 'Mine'],
   ]);
 });
 
 describe('the roster on disk', () => {
+  const names = async (agents: AgentLoader) => (await agents.list()).agents.map(({ name }) => name);
   let own: string;
   beforeEach(() => {
     own = mkdtempSync(path.join(os.tmpdir(), 'agents-'));
@@ -82,10 +85,45 @@ describe('the roster on disk', () => {
 
   it('sees an edit at once and ignores files of other kinds', async () => {
     const agents = new AgentLoader({ bundled, own });
-    expect((await agents.list()).map(({ name }) => name)).toEqual(['scripted']);
+    expect(await names(agents)).toEqual(['scripted']);
     writeFileSync(path.join(own, 'mine.yaml'), text('mine'));
     writeFileSync(path.join(own, 'mine.yaml.bak'), 'nonsense: [');
-    expect((await agents.list()).map(({ name }) => name)).toEqual(['mine', 'scripted']);
+    expect(await names(agents)).toEqual(['mine', 'scripted']);
+  });
+
+  it('has a broken file fail for its own agent only, and names it in the list', async () => {
+    const agents = new AgentLoader({ bundled, own });
+    writeFileSync(path.join(own, 'mine.yaml'), text('mine'));
+    writeFileSync(path.join(own, 'bad.yaml'), `${text('bad')}colour: red\n`);
+    mkdirSync(path.join(own, 'directory.yaml'));
+    execFileSync('mkfifo', [path.join(own, 'pipe.yaml')]);
+    expect((await agents.get('mine')).name).toBe('mine');
+    expect((await agents.get('scripted')).name).toBe('scripted');
+    await expect(agents.get('bad')).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: `${own}/bad.yaml:9: unknown key colour`,
+    });
+    const { broken } = await agents.list();
+    expect(await names(agents)).toEqual(['mine', 'scripted']);
+    expect(broken.map(({ name, problem }) => [name, problem.replace(`${own}/`, '')])).toEqual([
+      ['bad', 'bad.yaml:9: unknown key colour'],
+      ['directory', 'directory.yaml:1: is not a regular file'],
+      ['pipe', 'pipe.yaml:1: is not a regular file'],
+    ]);
+  });
+
+  it('does not fall back to a bundled agent whose replacement is broken, yet keeps its programs in the image', async () => {
+    const agents = new AgentLoader({ bundled, own });
+    writeFileSync(path.join(own, 'scripted.yaml'), 'name: [');
+    await expect(agents.get('scripted')).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    expect(bundledPrograms((await agents.list()).agents)).toEqual(['terok-scripted']);
+  });
+
+  it('is refused whole when a bundled file is broken', async () => {
+    writeFileSync(path.join(own, 'bad.yaml'), 'name: [');
+    const agents = new AgentLoader({ bundled: own, own: '/nonexistent' });
+    await expect(agents.list()).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    await expect(agents.get('scripted')).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });
 
   it('suggests the nearest name, or lists all', async () => {

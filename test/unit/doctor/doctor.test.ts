@@ -156,16 +156,30 @@ test('a check that hangs or breaks is a finding, and the others answer', async (
   ]);
 });
 
-test('broken projects, missing images and the sudo trade-off are named', async () => {
+test('broken projects and agents, missing images and the sudo trade-off are named', async () => {
   const projects = new FakeProjects();
   projects.add('demo');
   const images = { plan: async () => ({ missing: ['L0'] }) };
-  const findings = await new DoctorService({ checks: projectChecks({ projects, images }) }).examine();
+  const agents = {
+    list: async () => ({
+      agents: [],
+      broken: [{ name: 'mine', problem: '/config/agents/mine.yaml:3: title: missing' }],
+    }),
+  };
+  const findings = await new DoctorService({
+    checks: projectChecks({ projects, agents, images }),
+  }).examine();
   expect(findings).toMatchObject([
     {
       check: 'projects.files',
       level: 'warn',
       message: expect.stringContaining('broken (/config/projects/broken/project.yml:3:5'),
+    },
+    {
+      check: 'agents.files',
+      level: 'warn',
+      message: 'unusable: mine (/config/agents/mine.yaml:3: title: missing)',
+      fix: expect.stringContaining('the other agents work'),
     },
     { check: 'images.ready', level: 'warn', message: expect.stringContaining('L0') },
     {

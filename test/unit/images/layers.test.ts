@@ -32,7 +32,7 @@ describe('a tag names its base', () => {
 describe('the layers', () => {
   const plan = async () => {
     const agents = new AgentLoader({ bundled: path.join(resources, 'agents'), own: '/nonexistent' });
-    const programs = bundledPrograms(await agents.list());
+    const programs = bundledPrograms((await agents.list()).agents);
     return planLayers(await loadLayerSources({ resources, programs }), base);
   };
 

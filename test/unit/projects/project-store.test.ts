@@ -147,7 +147,7 @@ describe('creating a project', () => {
       upstreamUrl: 'https://example.invalid/a/b.git',
       defaultBranch: 'true',
     });
-    expect(project.settings.git).toEqual({
+    expect(project.settings.git).toMatchObject({
       upstream_url: 'https://example.invalid/a/b.git',
       default_branch: 'true',
     });
@@ -186,15 +186,12 @@ describe('creating a project', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  it.each([
-    'https://example.invalid/x.git',
-    'http://u:p@h:80/x',
-    'git://h/x',
-    'file:///srv/x',
-    '/srv/x',
-  ])('takes the upstream %j', async (upstreamUrl) => {
-    expect((await store.create({ id: 'demo', upstreamUrl })).settings.git.upstream_url).toBe(upstreamUrl);
-  });
+  it.each(['https://example.invalid/x.git', 'http://u:p@h:80/x', 'git://h/x', 'file:///srv/x', '/srv/x'])(
+    'takes the upstream %j',
+    async (upstreamUrl) => {
+      expect((await store.create({ id: 'demo', upstreamUrl })).settings.git.upstream_url).toBe(upstreamUrl);
+    },
+  );
 
   it.each(['ssh://git@h/x', 'h:x', 'git@h:x/y.git'])(
     'refuses %j, which no task could use yet, and says what to give instead',
