@@ -40,6 +40,8 @@ export interface RuntimeOptions extends HostOptions {
 
 /** How long callers are kept waiting for the tidying up after an earlier run. */
 const RECONCILE_PATIENCE_MS = 10_000;
+/** How long the end waits for operations under way; the next start takes up what it cuts off. */
+const DISPOSE_PATIENCE_MS = 5_000;
 
 /**
  * Puts the whole system together: the only place that calls constructors. The caller holds the process lock of
@@ -100,16 +102,15 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     checkpoint: options.checkpoint,
     instance: paths.instance,
   };
+  // What still runs ends before the database closes, but a stop with a long grace period does not hold us.
+  scope.defer(() => within(DISPOSE_PATIENCE_MS, context.mutex.whenIdle(), clock));
   const closer = new TaskCloser(context);
   const monitor = new TaskMonitor(context, { closer });
   scope.defer(() => monitor.stop());
   const reconciler = new Reconciler(context, { closer, monitor });
-  const tasks = new TaskManager(context, {
-    launcher: new TaskLauncher(context),
-    closer,
-    monitor,
-    reconciler,
-  });
+  const launcher = new TaskLauncher(context);
+  scope.defer(() => launcher.stop());
+  const tasks = new TaskManager(context, { launcher, closer, monitor, reconciler });
   const doctor = new DoctorService({
     checks: [
       ...hostChecks({ paths, engine, runner, freeBytes, selinuxMode }),
@@ -120,16 +121,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const looking = new AbortController();
   void reconciler.keepLooking(looking.signal);
   scope.defer(() => looking.abort());
-  const settled = new AbortController();
-  const reconciled = reconciler
-    .ensure()
-    .catch((error: unknown) => {
-      logger.warn({ error: String(error) }, 'what an earlier run left could not be looked at yet');
-    })
-    .finally(() => settled.abort());
-  const patience = clock.sleep(RECONCILE_PATIENCE_MS, settled.signal).catch(() => undefined);
+  const reconciled = reconciler.ensure().catch((error: unknown) => {
+    logger.warn({ error: String(error) }, 'what an earlier run left could not be looked at yet');
+  });
   return {
-    ready: Promise.race([reconciled, patience]),
+    ready: within(RECONCILE_PATIENCE_MS, reconciled, clock),
     projects,
     tasks,
     review,
@@ -143,4 +139,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 
 function recordPush({ project, task, updates }: PushReport, events: DatabaseEventLog): void {
   events.record({ project, task, actor: 'agent', kind: 'gate.pushed', data: { updates } });
+}
+
+/** Waits for the work, but not for ever; the work itself goes on. */
+async function within(patienceMs: number, work: Promise<void>, clock: Clock): Promise<void> {
+  const over = new AbortController();
+  const patience = clock.sleep(patienceMs, over.signal).catch(() => undefined);
+  await Promise.race([work, patience]).finally(() => over.abort());
 }

@@ -82,9 +82,13 @@ async function refuseIfElsewhere(host: Host, paths: Paths): Promise<void> {
 /** A socket in somebody else's directory would be somebody else's daemon: it counts as none. */
 async function tryConnect(
   host: Host,
-  paths: Pick<Paths, 'runtime' | 'daemonSocket'>,
+  paths: Pick<Paths, 'runtime' | 'daemonSocket'> & Partial<Pick<Paths, 'xdgRuntime'>>,
 ): Promise<Socket | undefined> {
-  if (!host.ownsDirectory(paths.runtime)) return undefined;
+  // A directory above it that is another user's could be swapped under us.
+  const { xdgRuntime } = paths;
+  const isBelow = xdgRuntime !== undefined && paths.runtime.startsWith(`${xdgRuntime}/`);
+  const above = isBelow ? [xdgRuntime] : [];
+  if (![paths.runtime, ...above].every((directory) => host.ownsDirectory(directory))) return undefined;
   return await new Promise((resolve, reject) => {
     const socket = connect(paths.daemonSocket);
     socket.once('connect', () => {

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import type { Host } from './host.ts';
 
@@ -26,7 +26,8 @@ export function loadHost(self: NodeJS.Process, entry: string): Host {
     },
     program: { file: self.execPath, args: [...self.execArgv, entry] },
     ownsDirectory: (directory) => {
-      const info = statSync(directory, { throwIfNoEntry: false });
+      // Not followed: whoever may place a link decides where it leads.
+      const info = lstatSync(directory, { throwIfNoEntry: false });
       return info?.isDirectory() === true && info.uid === uid;
     },
     onSignal: (handler) => {

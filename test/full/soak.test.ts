@@ -113,3 +113,20 @@ it('the daemon stays while a task runs, and leaves after its idle minutes', asyn
   const status = await next.call('task_status', { task: String(object?.['task']) });
   expect(status.object).toMatchObject({ state: 'completed', exit_code: 0 });
 });
+
+it('a run whose agent stops what keeps its time limit is ended all the same', async () => {
+  const client = await shipped.connect();
+  const { object } = await client.call('run_headless', {
+    project: 'demo',
+    prompt: 'run kill -STOP $(ps -o ppid= -p $PPID)\nsleep 600',
+    timeout_s: 1,
+  });
+  const task = String(object?.['task']);
+  const status = await eventually(
+    () => client.call('task_status', { task }),
+    ({ object: seen }) => ENDED.has(String(seen?.['state'])),
+    180_000,
+  );
+  expect(status.object).toMatchObject({ state: 'failed' });
+  await client.call('delete_task', { task });
+});

@@ -143,6 +143,17 @@ describe('from inside a task', () => {
     expect((await stat(path.join(terok.host.paths.services, task.id, 'gate.sock'))).isSocket()).toBe(true);
   });
 
+  it("the keyring of the daemon's session is not the task's", async () => {
+    // keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, create): add_key(2), keyctl(2).
+    const ask = 'print syscall(250, 0, -3, 1), "\\n"';
+    const host = spawnSync('perl', ['-e', ask], { encoding: 'utf8' }).stdout.trim();
+    const inside = await terok.runSteps([`run perl -e '${ask}'`], { restricted: true });
+    const output = await terok.output(inside.id);
+    expect(host).toMatch(/^\d+$/);
+    expect(output).toMatch(/^-?\d+$/m);
+    expect(output.split('\n')).not.toContain(host);
+  });
+
   it('container root is nobody on the host', async () => {
     const map = await readFile(
       `/proc/${JSON.parse(await terok.podman('inspect', task.container))[0].State.Pid}/uid_map`,

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { refsOf } from '../support/git-fixtures.ts';
@@ -145,6 +145,35 @@ describe('a promotion', () => {
       outcome: 'promoted',
       head,
     });
+  });
+});
+
+describe('a restart of the daemon', () => {
+  it('with a project file that is broken just then leaves the running task alone, and serves it once it is mended', async () => {
+    const task = await terok.ready((await terok.runtime.tasks.create({ project: 'demo' })).id);
+    const { file } = await terok.runtime.projects.get('demo');
+    const whole = await readFile(file, 'utf8');
+    await writeFile(file, `${whole}\n\t: broken`);
+    await terok.restart();
+    await terok.runtime.ready;
+    expect(terok.runtime.tasks.get(task.id).state).toBe('running');
+    expect((await terok.runtime.egress.status(task.id)).state).toBe('up');
+    await writeFile(file, whole);
+    await terok.restart();
+    await terok.runtime.ready;
+    expect((await terok.exec(task, 'git ls-remote origin HEAD | wc -l')).stdout.trim()).toBe('1');
+    await terok.runtime.tasks.delete(task.id);
+  });
+
+  it('in the middle of a creation ends that creation whole', async () => {
+    const before = new Set(terok.runtime.tasks.list().map(({ id }) => id));
+    const starting = terok.runtime.tasks.create({ project: 'demo' }).catch((error: unknown) => error);
+    while (terok.runtime.tasks.list().length === before.size) await delay(1);
+    await terok.restart();
+    await terok.runtime.ready;
+    expect(await starting).toMatchObject({ code: 'CANCELLED' });
+    expect(terok.runtime.tasks.list().filter(({ id }) => !before.has(id))).toEqual([]);
+    expect((await readdir(terok.host.paths.networks)).filter((name) => !name.endsWith('.log'))).toEqual([]);
   });
 });
 

@@ -6,6 +6,11 @@ export class KeyedMutex {
     return this.#tails.has(key);
   }
 
+  /** Resolves once nothing runs or waits. */
+  async whenIdle(): Promise<void> {
+    while (this.#tails.size > 0) await Promise.all(this.#tails.values());
+  }
+
   async run<T>(key: string, operation: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key) ?? Promise.resolve();
     const mine = before.then(operation, operation);

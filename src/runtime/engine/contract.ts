@@ -36,6 +36,8 @@ export interface ContainerSpec {
   readonly limits: ResourceLimits | undefined;
   readonly log: { readonly hostPath: string; readonly maxBytes: number };
   readonly stopTimeoutS: number;
+  /** The container is killed after so many seconds, whatever its processes do; undefined: never. */
+  readonly lifetimeS: number | undefined;
 }
 
 export interface ResourceLimits {

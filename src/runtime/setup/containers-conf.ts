@@ -31,7 +31,8 @@ export function renderContainersConf(host: ContainersHost): string {
     // ping_group_range, the default, cannot be written from a nested user namespace.
     'default_sysctls = []',
     'log_driver = "k8s-file"',
-    'keyring = false',
+    // Without a session keyring of its own, a container reads and writes the one its daemon was started in.
+    'keyring = true',
     ...(host.isRoot ? [`default_ulimits = [${ulimits(host).join(', ')}]`] : []),
     '[engine]',
     `runtime = "${runtime}"`,

@@ -65,7 +65,7 @@ export interface Shield {
    */
   adopt(
     task: string,
-    containerPid: number,
+    containerPid: number | undefined,
     rules: readonly EgressRule[],
     signal?: AbortSignal,
   ): Promise<void>;

@@ -103,7 +103,7 @@ export class PinnedShield implements Shield {
 
   adopt(
     task: string,
-    containerPid: number,
+    containerPid: number | undefined,
     rules: readonly EgressRule[],
     signal?: AbortSignal,
   ): Promise<void> {
@@ -111,6 +111,8 @@ export class PinnedShield implements Shield {
       const prefix = await this.#deps.namespacePrefix(signal);
       const pin = this.#deps.pins.path(task);
       if (!(await this.#isPinned(prefix, pin, signal))) {
+        if (containerPid === undefined)
+          throw new CommandError(`The container of task ${task} shows no process`);
         await this.#deps.pins.create(task);
         await this.#deps.runner.run(pinProcess(prefix, containerPid, pin), { signal });
       }

@@ -1,4 +1,4 @@
-import { assertNever } from '../core/errors.ts';
+import { assertNever, PolicyError } from '../core/errors.ts';
 import { LABEL } from '../engine/contract.ts';
 import type { Task } from './contract.ts';
 import { planRepairs, type Repair, taskOf } from './reconcile-plan.ts';
@@ -116,24 +116,27 @@ export class Reconciler {
     if (container?.status !== 'running') await this.#closer.finish(task, container);
   }
 
-  /** A running task goes on only behind exactly its own rules; otherwise it is stopped, with its work kept. */
+  /**
+   * A running task goes on only behind exactly its own rules: otherwise it is stopped, with its work kept. Whatever
+   * else is in the way (a project file that is broken just now, a slow nft) leaves it running behind the rules it
+   * has, and is tried again.
+   */
   async #resume(task: Task, containerPid: number | undefined): Promise<void> {
     const { shield, store, projects, services, files, logger } = this.#context;
+    if (services.isOpen(task.id)) return;
     try {
-      if (containerPid === undefined) throw new Error('the container shows no process');
       await shield.adopt(task.id, containerPid, store.egressRules(task.id));
-      await files.createServices(task);
-      await services.open(task, await projects.get(task.project));
     } catch (error) {
-      logger.error(
-        { task: task.id, error: String(error) },
-        'a running task could not be taken over and is stopped',
-      );
-      store.update(task.id, { failure: 'it was stopped, for its network or services could not be restored' });
+      if (!(error instanceof PolicyError)) throw error;
+      logger.error({ task: task.id, error: String(error) }, 'a running task is stopped');
+      store.update(task.id, { failure: 'it was stopped, for its network rules were not its own' });
       await this.#closer.stop(task);
       return;
     }
+    // Watched from now on, whether or not its services can be opened yet.
     if (task.state === 'starting') this.#monitor.watchReadiness(task);
+    await files.createServices(task);
+    await services.open(task, await projects.get(task.project));
   }
 
   async #stop(task: Task): Promise<void> {

@@ -6,6 +6,8 @@ import type { TaskPaths } from './task-files-store.ts';
 
 /** `dev` of the images. */
 export const CONTAINER_USER = 1000;
+/** Cloning, and the grace of `timeout`, on top of a run's own limit. */
+const START_UP_S = 120;
 const MAX_LOG_BYTES = 256 * 1024 * 1024;
 
 /** What sudo needs to become root inside the container, and nothing that touches networks, devices or the host. */
@@ -71,6 +73,8 @@ export function runSpec(input: RunSpecInput): ContainerSpec {
         : undefined,
     log: { hostPath: paths.log, maxBytes: MAX_LOG_BYTES },
     stopTimeoutS: run.shutdown_timeout,
+    // `terok-init` keeps the time limit; this one holds when the agent has stopped whatever keeps it.
+    lifetimeS: task.mode === 'headless' ? input.timeoutS + START_UP_S : undefined,
   };
 }
 

@@ -80,17 +80,14 @@ export class TaskFilesStore {
   async remove(task: Pick<Task, 'id' | 'project'>): Promise<void> {
     const { root } = this.pathsOf(task);
     await this.removeServices(task);
-    try {
-      await rm(root, { recursive: true, force: true });
-    } catch {
-      const [file = 'rm', ...prefix] = [...(await this.#deps.namespacePrefix()), 'rm'];
-      await this.#deps.runner.run({
-        file,
-        args: [...prefix, '-rf', '--one-file-system', '--', root],
-        timeoutMs: 300_000,
-        parse: asNothing,
-      });
-    }
+    // Not node:fs: its rm holds every entry of a directory in memory, and cannot remove files of subordinate ids.
+    const [file = 'rm', ...prefix] = [...(await this.#deps.namespacePrefix()), 'rm'];
+    await this.#deps.runner.run({
+      file,
+      args: [...prefix, '-rf', '--one-file-system', '--', root],
+      timeoutMs: 600_000,
+      parse: asNothing,
+    });
   }
 
   /** Keeps the log and what was known of the task; returns the directory. */

@@ -41,10 +41,12 @@ async function loadFrom(file: FileHandle, from: number, size: number, request: L
     const reachesEnd = cursor + bytes.length >= size;
     const budget = fittingBytes(bytes, request.maxChars - chars);
     const isWhole = budget === bytes.length;
-    const page = parseContainerLog(bytes.subarray(0, budget), {
-      // A single entry longer than a chunk is taken in pieces, so that reading always advances.
-      isFinal: (isWhole && reachesEnd && request.hasEnded) || !bytes.subarray(0, budget).includes(0x0a),
-    });
+    const window = bytes.subarray(0, budget);
+    const isLast = isWhole && reachesEnd && request.hasEnded;
+    // One line longer than the window is taken in pieces, so that reading always advances.
+    const isFull = !isWhole || bytes.length === CHUNK_BYTES;
+    let page = parseContainerLog(window, { isFinal: isLast || !window.includes(0x0a) });
+    if (page.consumed === 0 && isFull) page = parseContainerLog(window, { isFinal: true });
     if (page.consumed === 0) break;
     cursor += page.consumed;
     for (const line of page.lines) {

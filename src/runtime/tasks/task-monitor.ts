@@ -30,10 +30,9 @@ export class TaskMonitor {
     this.#loop(REFUSAL_POLL_MS, () => this.#recordRefusals());
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     this.#stopping.abort();
     this.#stopWatching?.();
-    await this.#check;
   }
 
   /** Follows the log of a starting task until its workspace is ready or it has ended. */

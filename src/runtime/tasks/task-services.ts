@@ -25,6 +25,10 @@ export class TaskServices {
     this.#deps = deps;
   }
 
+  isOpen(task: string): boolean {
+    return this.#open.has(task);
+  }
+
   /** Listens on the task's sockets; does nothing when it does already. */
   async open(task: Task, project: Project): Promise<void> {
     if (this.#open.has(task.id)) return;

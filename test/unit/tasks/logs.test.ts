@@ -102,6 +102,26 @@ describe('reading a log', () => {
     expect((await page(log, { cursor: 0, contains: 'yes' })).lines).toEqual(['yes 1', 'yes 2']);
   });
 
+  it.each([8_000, 200_000])(
+    'goes past a line that was logged in many parts, %i characters a page',
+    async (maxChars) => {
+      const parts = Array.from({ length: 40 }, () => entry('x'.repeat(8_191), 'P')).join('');
+      const log = file(`parts-${maxChars}`, `${entry('before')}${parts}${entry('end')}${entry('AFTER')}`);
+      const seen: string[] = [];
+      let cursor = 0;
+      let isComplete = false;
+      for (let pages = 0; pages < 200 && !isComplete; pages += 1) {
+        const next = await page(log, { cursor, maxChars, hasEnded: true });
+        seen.push(...next.lines);
+        cursor = next.nextCursor;
+        isComplete = next.isComplete;
+      }
+      expect(isComplete).toBe(true);
+      expect(seen[0]).toBe('before');
+      expect(seen.at(-1)).toBe('AFTER');
+    },
+  );
+
   it('with one entry longer than a chunk still advances', async () => {
     const log = file('long', entry('w'.repeat(700_000)) + entry('after'));
     const seen: string[] = [];

@@ -41,6 +41,7 @@ export function runArgs(spec: ContainerSpec): readonly string[] {
           `--cpus=${spec.limits.cpus}`,
         ]),
     `--stop-timeout=${spec.stopTimeoutS}`,
+    ...(spec.lifetimeS === undefined ? [] : [`--timeout=${spec.lifetimeS}`]),
     '--log-driver=k8s-file',
     `--log-opt=path=${spec.log.hostPath}`,
     `--log-opt=max-size=${spec.log.maxBytes}`,
