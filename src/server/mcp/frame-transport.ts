@@ -97,12 +97,13 @@ export class FrameTransport implements Transport {
     );
   }
 
-  /** Waits while the reader is slow, so that answers do not pile up here. */
+  /** While the reader is slow nothing more is taken from it, so that answers do not pile up here. */
   async #write(text: string): Promise<void> {
-    const { output } = this.#streams;
+    const { input, output } = this.#streams;
     if (this.#isClosed || output.writableEnded || output.destroyed)
       throw new Error('the connection is closed');
     if (output.write(text)) return;
+    input.pause();
     await new Promise<void>((resolve) => {
       const done = () => {
         output.off('drain', done);
@@ -112,6 +113,7 @@ export class FrameTransport implements Transport {
       output.once('drain', done);
       output.once('close', done);
     });
+    if (!this.#isClosed) input.resume();
   }
 
   #fail(error: unknown): void {
