@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { CommandRunner } from '../core/command.ts';
 import { CommandError, HostError, PolicyError } from '../core/errors.ts';
 import { KeyedMutex } from '../core/keyed-mutex.ts';
-import { endProcesses, findProcesses, type RunningProcess } from '../core/process-table-loader.ts';
+import { endProcesses } from '../core/process-table-loader.ts';
 import { isNeverAllowed } from './address-classes.ts';
 import type { EgressRule, Shield, ShieldStatus } from './contract.ts';
 import {
@@ -17,6 +17,7 @@ import {
   tryRuleset,
   unpin,
 } from './network-commands.ts';
+import { networkProcesses } from './network-processes.ts';
 import { allowKey, type NftListing } from './nft-listing.ts';
 import type { PinStore } from './pin-store.ts';
 import { renderOpened, renderRuleset } from './ruleset.ts';
@@ -238,14 +239,6 @@ function refuseNeverAllowed(rule: EgressRule): void {
   throw new PolicyError(`${rule.address} may never be opened to a task`, {
     hint: 'Loopback, link-local, metadata, multicast and reserved addresses stay closed, and names are not addresses.',
   });
-}
-
-async function networkProcesses(pin: string): Promise<readonly RunningProcess[]> {
-  return await findProcesses(
-    (argv) =>
-      (argv.includes(pin) || argv.includes(`--netns=${pin}`)) &&
-      /(?:^|\/)(?:slirp4netns|pasta(?:\.avx2)?|passt(?:\.avx2)?|nsenter)$/.test(argv[0] ?? ''),
-  );
 }
 
 /** The shell's "not found" of a program in the pinning script. */
