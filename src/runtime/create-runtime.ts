@@ -137,8 +137,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   };
 }
 
-function recordPush({ project, task, updates }: PushReport, events: DatabaseEventLog): void {
-  events.record({ project, task, actor: 'agent', kind: 'gate.pushed', data: { updates } });
+function recordPush({ project, task, ...push }: PushReport, events: DatabaseEventLog): void {
+  events.record({ project, task, actor: 'agent', kind: 'gate.pushed', data: { ...push } });
 }
 
 /** Waits for the work, but not for ever; the work itself goes on. */

@@ -40,6 +40,29 @@ describe('whatever a task pushes, nothing outside its namespace moves', () => {
   });
   afterEach(() => fixture[Symbol.asyncDispose]());
 
+  it('a blob, a tree or a tag under the name of a branch stops neither its branches nor its end', async () => {
+    const head = await work.commit('real.txt', 'real\n');
+    const blob = (await work.ok('rev-parse', 'HEAD:real.txt')).trim();
+    const tree = (await work.ok('rev-parse', 'HEAD^{tree}')).trim();
+    await work.ok('tag', '--annotate', 'odd', '--message', 'odd');
+    const odd = (await work.ok('rev-parse', 'refs/tags/odd')).trim();
+    await work.run([
+      'push',
+      '--quiet',
+      'origin',
+      `${blob}:refs/heads/blob`,
+      `${tree}:refs/heads/tree`,
+      `${odd}:refs/heads/odd`,
+    ]);
+    await work.ok('push', '--quiet', 'origin', 'HEAD:refs/heads/real');
+    const { gate, project } = fixture;
+    expect((await gate.publish(project, TASK)).map(({ branch }) => branch)).toEqual([`${TASK}/real`]);
+    expect((await gate.closeTask(project, TASK)).map(({ head: id }) => id)).toContain(head);
+    expect(
+      [...(await refsOf(fixture.mirror)).keys()].filter((ref) => ref.startsWith(`refs/namespaces/${TASK}/`)),
+    ).toEqual([]);
+  });
+
   it("a forced push to main moves neither the gate's main nor upstream's, and is seen as the task's own (G5)", async () => {
     const upstreamBefore = await refsOf(fixture.upstream.bare);
     await work.ok('checkout', '--quiet', '--orphan', 'rewritten');

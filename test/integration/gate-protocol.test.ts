@@ -50,6 +50,8 @@ describe('a task talks to the gate with a plain git client', () => {
       project: 'demo',
       task: 'k3f9a',
       updates: [{ branch: 'k3f9a/fix/x', before: undefined, after: head }],
+      updateCount: 1,
+      unpublished: 0,
     });
   });
 

@@ -28,7 +28,9 @@ export function parseUpstreamUrl(url: string): UpstreamUrl {
     const [prefix, name = '', separator] = scheme;
     const transport = separator === '//' ? SCHEMES[name] : undefined;
     if (transport === undefined)
-      return invalid(`uses "${prefix}"; allowed are https, http, ssh, git and file`);
+      return invalid(
+        `uses "${prefix}"; possible are https, http, git and file (ssh is understood, but cannot be used yet)`,
+      );
     const rest = url.slice(prefix.length);
     if (transport === 'file')
       return rest.startsWith('/')
@@ -38,7 +40,9 @@ export function parseUpstreamUrl(url: string): UpstreamUrl {
   }
   if (/^[^/:]+:./.test(url))
     return isHostPart(url) ? { isValid: true, transport: 'ssh' } : invalid('names no host');
-  return invalid('is neither a URL (https, http, ssh, git, file), nor host:path, nor an absolute path');
+  return invalid(
+    'is neither a URL (https, http, git, file) nor an absolute path; ssh addresses are understood, but cannot be used yet',
+  );
 }
 
 /** A host (after an optional user) that begins with "-" would become an option of ssh. */
@@ -49,5 +53,43 @@ function isHostPart(rest: string): boolean {
 
 /** The URL without its user and password, for messages. */
 export function withoutCredentials(text: string): string {
-  return text.replace(/(:\/\/)[^/@\s]*@/g, '$1');
+  return text.replace(/(:\/\/)[^/\s]*@/g, '$1');
+}
+
+/**
+ * A URL as programs may be given it, where others can read their arguments; and apart from it, as a line of
+ * git-credential-store(1), what a web server wants to see. An ssh URL keeps its user, which is no secret.
+ */
+export function splitCredentials(url: string): {
+  readonly url: string;
+  readonly credentials: string | undefined;
+} {
+  const [whole, scheme = '', userinfo = '', rest = ''] =
+    /^([A-Za-z][A-Za-z0-9+.-]*:\/\/)([^/?#]*)@([^@]*.*)$/.exec(url) ?? [];
+  if (whole === undefined) return { url, credentials: undefined };
+  const colon = userinfo.indexOf(':');
+  const user = colon < 0 ? userinfo : userinfo.slice(0, colon);
+  const password = colon < 0 ? '' : userinfo.slice(colon + 1);
+  if (scheme === 'ssh://') return { url: `${scheme}${user}@${rest}`, credentials: undefined };
+  const bare = `${scheme}${rest}`;
+  if (!/^https?:/.test(scheme)) return { url: bare, credentials: undefined };
+  const host = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  // The colon stands also before an empty password: without one git takes a line for incomplete.
+  return { url: bare, credentials: `${scheme}${encoded(user)}:${encoded(password)}@${encoded(host)}\n` };
+}
+
+/** Encoded once, whether it was already or not, and as git itself does, which writes the line anew. */
+function encoded(text: string): string {
+  return Array.from(Buffer.from(decoded(text)), (byte) => {
+    const character = String.fromCharCode(byte);
+    return /[A-Za-z0-9._~-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`;
+  }).join('');
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

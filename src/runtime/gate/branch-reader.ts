@@ -3,12 +3,18 @@ import { ConflictError, InvalidInputError, NotFoundError } from '../core/errors.
 import { nearestNames } from '../core/nearest.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import type { Project } from '../projects/contract.ts';
-import type { Diff, DiffRequest, PatchPage, TaskBranch } from './contract.ts';
+import {
+  type Diff,
+  type DiffRequest,
+  MAX_LISTED_BRANCHES,
+  type PatchPage,
+  type TaskBranch,
+} from './contract.ts';
 import { DiffParser } from './diff-parser.ts';
 import type { HostGit } from './host-git.ts';
 import type { MirrorStore } from './mirror-store.ts';
 import { defaultBranchOf } from './mirror-sync.ts';
-import { HEADS, OPENED, publishedHeads } from './ref-names.ts';
+import { HEADS, OPENED, publishedHeads, UPSTREAM } from './ref-names.ts';
 import { Refs } from './refs.ts';
 import { TextWindow } from './text-window.ts';
 
@@ -48,7 +54,8 @@ export class BranchReader {
     const refs = this.#refs(project);
     const tasks = task === undefined ? [...(await refs.under(OPENED, signal)).keys()] : [task];
     if (tasks.length === 0) return [];
-    const heads = await refs.list(tasks.map(publishedHeads), signal);
+    const all = await refs.list(tasks.map(publishedHeads), signal);
+    const heads = new Map([...all].slice(0, MAX_LISTED_BRANCHES));
     if (heads.size === 0) return [];
     const base = await refs.read(`${HEADS}${await defaultBranchOf(project, refs, signal)}`, signal);
     const subjects = await this.#subjects(project, [...heads.values()], signal);
@@ -118,16 +125,22 @@ export class BranchReader {
     return { head: range.head, base: range.base, ...window.finish() };
   }
 
-  async #range({ project, branch, base }: DiffRequest, signal?: AbortSignal): Promise<Range> {
+  async #range({ project, branch, base, target }: DiffRequest, signal?: AbortSignal): Promise<Range> {
     const refs = this.#refs(project);
     if (!(await this.#mirrors.exists(project.id))) {
       throw new NotFoundError(`The project "${project.id}" has no gate yet`, {
         hint: 'Its first task makes one.',
       });
     }
-    const against = base ?? (await defaultBranchOf(project, refs, signal));
     const head = await this.#head(project, branch, signal);
-    const baseHead = await this.#head(project, against, signal);
+    // Upstream's own ref: below refs/heads/ a task's branch could stand under the target's name.
+    const targetHead =
+      base !== undefined || target === undefined || branchNameProblem(target) !== undefined
+        ? undefined
+        : await refs.read(`${UPSTREAM}${target}`, signal);
+    const against =
+      (targetHead === undefined ? base : target) ?? (await defaultBranchOf(project, refs, signal));
+    const baseHead = targetHead ?? (await this.#head(project, against, signal));
     const merge = await this.#git.run({
       gitDir: this.#mirrors.path(project.id),
       args: ['merge-base', baseHead, head],

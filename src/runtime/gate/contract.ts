@@ -19,9 +19,15 @@ export interface Gate {
   openTask(project: Project, task: string, signal?: AbortSignal): Promise<void>;
   /** Serves smart-HTTP for one task on a unix socket. Only this token is accepted there. */
   serve(options: ServeOptions): Promise<GateService>;
-  /** Copies a task's namespace heads to `refs/heads/<task>/*`. Runs after each push, and once when a task ends. */
+  /**
+   * Copies a task's namespace heads to `refs/heads/<task>/*`, the first 200 by name; the others stay in the
+   * namespace. Runs after each push, and once when a task ends. Answers as `branches`.
+   */
   publish(project: Project, task: string, signal?: AbortSignal): Promise<readonly TaskBranch[]>;
-  /** Branches of one task (or of all), with how they relate to the default branch. */
+  /**
+   * Branches of one task (or of all), with how they relate to the default branch: the first
+   * MAX_LISTED_BRANCHES by name. As many as that may mean that there are more.
+   */
   branches(project: Project, task?: string, signal?: AbortSignal): Promise<readonly TaskBranch[]>;
   /** Throws NotFoundError for an unknown branch or base. */
   diff(request: DiffRequest, signal?: AbortSignal): Promise<Diff>;
@@ -48,6 +54,9 @@ export interface Gate {
   tasksWithRefs(project: Project, signal?: AbortSignal): Promise<readonly string[]>;
   path(project: Project): string;
 }
+
+/** Each listed branch is compared with the default branch, which takes a process of its own. */
+export const MAX_LISTED_BRANCHES = 50;
 
 export interface SyncResult {
   readonly defaultBranch: string;
@@ -84,6 +93,11 @@ export interface DiffRequest {
   readonly branch: string;
   /** Default: the project's default branch. Compared from the merge base (three dots). */
   readonly base?: string | undefined;
+  /**
+   * Branch of upstream the work would go to. Without `base` it is compared with that, as last fetched, where
+   * upstream has it: the commits are then those a promotion would push. `Diff.base` says which it was.
+   */
+  readonly target?: string | undefined;
 }
 
 export interface Diff {

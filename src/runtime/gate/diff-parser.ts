@@ -12,6 +12,9 @@ const STATUS: Readonly<Record<string, string>> = {
   T: 'type changed',
 };
 
+/** A name may be as long as a push. */
+const MAX_FIELD_CHARS = 64 * 1024;
+
 /**
  * Reads `git diff --raw --numstat -z` piece by piece (git-diff(1), "Raw output format"): first a record per
  * file with its status, then one per file with its counts, both in the same order. Keeps the first
@@ -21,7 +24,9 @@ export class DiffParser {
   readonly #maxFiles: number;
   readonly #statuses: string[] = [];
   readonly #files: FileChange[] = [];
-  #rest = '';
+  #field = '';
+  /** Characters of the field that were dropped. */
+  #dropped = 0;
   #fileCount = 0;
   /** A record that still lacks its names. */
   #open: { readonly added: string; readonly removed: string; readonly from?: string } | undefined;
@@ -40,9 +45,22 @@ export class DiffParser {
   }
 
   push(text: string): void {
-    const tokens = (this.#rest + text).split('\0');
-    this.#rest = tokens.pop() ?? '';
-    for (const token of tokens) this.#token(token);
+    for (let at = 0; at < text.length; ) {
+      const end = text.indexOf('\0', at);
+      this.#append(text.slice(at, end < 0 ? undefined : end));
+      if (end < 0) return;
+      const token = this.#dropped === 0 ? this.#field : `${this.#field}… (${this.#dropped} more)`;
+      this.#field = '';
+      this.#dropped = 0;
+      this.#token(token);
+      at = end + 1;
+    }
+  }
+
+  #append(piece: string): void {
+    const taken = piece.slice(0, MAX_FIELD_CHARS - this.#field.length);
+    this.#field += taken;
+    this.#dropped += piece.length - taken.length;
   }
 
   #token(token: string): void {

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Clock } from '../core/clock.ts';
 import type { CommandRunner } from '../core/command.ts';
 import type { Logger } from '../core/log.ts';
 import { listenOnUnixSocket } from '../core/unix-socket-server.ts';
@@ -6,6 +7,7 @@ import { BackendExchange } from './backend-exchange.ts';
 import type { GateService } from './contract.ts';
 import type { GateLimits } from './gate-limits.ts';
 import { decideRequest, type GateDecision } from './gate-requests.ts';
+import { RefusalLog } from './refusal-log.ts';
 import { RequestSlots } from './request-slots.ts';
 
 export interface GateServerOptions {
@@ -21,6 +23,12 @@ export interface GateServerOptions {
   readonly afterPush: () => Promise<void>;
 }
 
+interface GateServerDeps {
+  readonly runner: CommandRunner;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
 const CLOSE_GRACE_MS = 3_000;
 
 /** Serves one task's repository over smart HTTP on one unix socket. */
@@ -28,19 +36,18 @@ export class GateServer implements GateService {
   readonly #options: GateServerOptions;
   readonly #runner: CommandRunner;
   readonly #log: Logger;
+  readonly #refusals: RefusalLog;
   readonly #slots: RequestSlots;
   readonly #closing = new AbortController();
   readonly #exchanges = new Set<Promise<void>>();
   readonly #server: Server;
   #closed: Promise<void> | undefined;
 
-  private constructor(
-    options: GateServerOptions,
-    deps: { readonly runner: CommandRunner; readonly log: Logger },
-  ) {
+  private constructor(options: GateServerOptions, deps: GateServerDeps) {
     this.#options = options;
     this.#runner = deps.runner;
     this.#log = deps.log.child({ task: options.task });
+    this.#refusals = new RefusalLog({ log: this.#log, clock: deps.clock });
     const { limits } = options;
     this.#slots = new RequestSlots({ slots: limits.concurrentRequests, maxWaiting: limits.waitingRequests });
     this.#server = createServer(
@@ -57,10 +64,7 @@ export class GateServer implements GateService {
     this.#server.setTimeout(limits.idleMs);
   }
 
-  static async listen(
-    options: GateServerOptions,
-    deps: { readonly runner: CommandRunner; readonly log: Logger },
-  ): Promise<GateServer> {
+  static async listen(options: GateServerOptions, deps: GateServerDeps): Promise<GateServer> {
     const server = new GateServer(options, deps);
     await listenOnUnixSocket(server.#server, options.socketPath);
     return server;
@@ -80,6 +84,7 @@ export class GateServer implements GateService {
     clearTimeout(grace);
     this.#server.closeAllConnections();
     await closed;
+    this.#refusals.flush();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -99,7 +104,7 @@ export class GateServer implements GateService {
       { project, tokenHash },
     );
     if (decision.kind === 'refuse') {
-      this.#log.info({ status: decision.status }, 'gate refused a request');
+      this.#refusals.add(decision.status);
       refuse(request, response, decision);
       return;
     }

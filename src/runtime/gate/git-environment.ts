@@ -17,6 +17,8 @@ export interface GitEnvironmentOptions {
   /** The one transport this call may use. Without it git can reach nothing. */
   readonly transport?: UpstreamTransport | undefined;
   readonly trustsOtherOwners?: boolean | undefined;
+  /** File with what the upstream wants to see, in the format of git-credential-store(1). */
+  readonly credentials?: string | undefined;
 }
 
 const PASSED_ON = [
@@ -44,6 +46,8 @@ const ALWAYS: readonly (readonly [string, string])[] = [
   ['core.fsmonitor', 'false'],
   ['core.attributesFile', '/dev/null'],
   ['core.askPass', ''],
+  // A difference of one pushed file costs forty times its size in memory; larger ones are shown as binary.
+  ['core.bigFileThreshold', '1m'],
   ['core.filesRefLockTimeout', '10000'],
   ['core.packedRefsTimeout', '10000'],
   ['credential.helper', ''],
@@ -65,7 +69,12 @@ export function gitEnvironment(
 ): Readonly<Record<string, string>> {
   const transport =
     options.transport === undefined ? [] : [[`protocol.${options.transport}.allow`, 'always'] as const];
-  const config = [...ALWAYS, ...transport, ...(options.config ?? [])];
+  // Behind the empty helper of above, so this is the only one.
+  const credentials =
+    options.credentials === undefined
+      ? []
+      : [['credential.helper', `store --file=${shellQuoted(options.credentials)}`] as const];
+  const config = [...ALWAYS, ...transport, ...credentials, ...(options.config ?? [])];
   const passedOn = PASSED_ON.flatMap((name) => {
     const value = host.env[name];
     return value === undefined ? [] : [[name, value] as const];

@@ -39,7 +39,14 @@ export interface PushReport {
     readonly before: string | undefined;
     readonly after: string | undefined;
   }[];
+  /** How many there were: `updates` holds the first, those of branches that stood somewhere before all others. */
+  readonly updateCount: number;
+  /** Branches of the task that are past the number that is published. */
+  readonly unpublished: number;
 }
+
+/** Each one becomes part of an event that is kept. */
+const MAX_REPORTED = 50;
 
 export interface GitGateDeps {
   /** Directory of the mirrors. */
@@ -75,7 +82,7 @@ export class GitGate implements Gate, AsyncDisposable {
     const mirrors = new MirrorStore({ gates: deps.gates });
     this.#host = mirrors.host(deps.env);
     const git = new HostGit({ host: this.#host, runner: deps.runner });
-    const upstream = new Upstream({ git });
+    const upstream = new Upstream({ git, mirrors });
     this.#git = git;
     this.#mirrors = mirrors;
     this.#sync = new MirrorSync({ git, mirrors, upstream, refLocks });
@@ -117,7 +124,7 @@ export class GitGate implements Gate, AsyncDisposable {
         environment: this.#git.environment({ config: backendConfig(task, limits) }),
         afterPush: () => this.#publish(project, task),
       },
-      { runner: this.#deps.runner, log: this.#deps.log },
+      { runner: this.#deps.runner, log: this.#deps.log, clock: this.#deps.clock },
     );
   }
 
@@ -180,12 +187,18 @@ export class GitGate implements Gate, AsyncDisposable {
   }
 
   async #publish(project: Project, task: string, signal?: AbortSignal): Promise<void> {
-    const updates = await this.#tasks.publish(project, task, signal);
+    const { updates, unpublished } = await this.#tasks.publish(project, task, signal);
     if (updates.length === 0) return;
+    const told = [
+      ...updates.filter(({ before }) => before !== undefined),
+      ...updates.filter(({ before }) => before === undefined),
+    ].slice(0, MAX_REPORTED);
     this.#deps.onPush({
       project: project.id,
       task,
-      updates: updates.map(({ name, before, after }) => ({ branch: `${task}/${name}`, before, after })),
+      updates: told.map(({ name, before, after }) => ({ branch: `${task}/${name}`, before, after })),
+      updateCount: updates.length,
+      unpublished,
     });
   }
 

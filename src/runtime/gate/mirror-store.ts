@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HostError } from '../core/errors.ts';
+import { readTextIfExists, writeFileAtomic } from '../core/files.ts';
+import { splitCredentials } from '../core/upstream-url.ts';
 import type { GitHost } from './git-environment.ts';
 
 const UPSTREAM_RECORD = 'terok-upstream';
@@ -67,7 +69,8 @@ export class MirrorStore {
   }
 
   async commit(directory: string, project: string, upstreamUrl: string): Promise<void> {
-    await writeFile(path.join(directory, UPSTREAM_RECORD), `${upstreamUrl}\n`, { mode: 0o600 });
+    const { url } = splitCredentials(upstreamUrl);
+    await writeFile(path.join(directory, UPSTREAM_RECORD), `${url}\n`, { mode: 0o600 });
     await rename(directory, this.path(project));
   }
 
@@ -86,11 +89,31 @@ export class MirrorStore {
     }
   }
 
-  /** The upstream a mirror was made from. */
+  /**
+   * Keeps what an upstream wants to see in a file of its own, for git to read; undefined removes it. Compared
+   * each time, because git takes out of the file what an upstream refused. Gives the file, if there is one.
+   */
+  async keepCredentials(project: string, credentials: string | undefined): Promise<string | undefined> {
+    const file = path.join(this.#gates, `${project}.credentials`);
+    if (credentials === undefined) {
+      await rm(file, { force: true });
+      return undefined;
+    }
+    if ((await readTextIfExists(file)) !== credentials) await writeFileAtomic(file, credentials);
+    return file;
+  }
+
+  /** The upstream a mirror was made from, without credentials. */
   async upstreamOf(project: string): Promise<string | undefined> {
-    return await readFile(path.join(this.path(project), UPSTREAM_RECORD), 'utf8').then(
+    const file = path.join(this.path(project), UPSTREAM_RECORD);
+    const recorded = await readFile(file, 'utf8').then(
       (text) => text.trim(),
       () => undefined,
     );
+    if (recorded === undefined) return undefined;
+    const { url } = splitCredentials(recorded);
+    // Earlier releases wrote it down whole.
+    if (url !== recorded) await writeFileAtomic(file, `${url}\n`);
+    return url;
   }
 }

@@ -1,6 +1,6 @@
 import { CommandError, ConflictError } from '../core/errors.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
-import { withoutCredentials } from '../core/upstream-url.ts';
+import { splitCredentials, withoutCredentials } from '../core/upstream-url.ts';
 import type { Project } from '../projects/contract.ts';
 import type { SyncResult } from './contract.ts';
 import type { MirrorAccess } from './mirror-access.ts';
@@ -22,7 +22,13 @@ export class MirrorSync {
       await this.#assertSameUpstream(project);
       return await this.#refresh(project, signal);
     }
-    await this.#clone(project, signal);
+    try {
+      await this.#clone(project, signal);
+    } catch (error) {
+      // Nothing is left of a project whose upstream never answered.
+      await this.#access.mirrors.keepCredentials(project.id, undefined);
+      throw error;
+    }
     return await this.#result(project, undefined, signal);
   }
 
@@ -82,7 +88,8 @@ export class MirrorSync {
 
   async #assertSameUpstream(project: Project): Promise<void> {
     const recorded = await this.#access.mirrors.upstreamOf(project.id);
-    if (recorded === undefined || recorded === project.settings.git.upstream_url) return;
+    if (recorded === undefined || recorded === splitCredentials(project.settings.git.upstream_url).url)
+      return;
     throw new ConflictError(
       `The gate of "${project.id}" mirrors ${withoutCredentials(cleanLine(recorded))}, not the git.upstream_url of now`,
       {

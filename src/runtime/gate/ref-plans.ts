@@ -43,18 +43,34 @@ export function planOpening(task: string, existing: RefMap): readonly RefChange[
   return changes;
 }
 
-/** What must change so that the published branches are the namespace's, those left where they began aside. */
-export function planPublication(task: string, existing: RefMap): readonly BranchUpdate[] {
+export interface Publication {
+  readonly updates: readonly BranchUpdate[];
+  /** What will be published, by name. */
+  readonly wanted: RefMap;
+  /** Branches past the limit: they stay in the namespace alone, until the task closes. */
+  readonly unpublished: number;
+}
+
+/** More than anybody reviews; each one costs every later listing of the project. */
+export const MAX_PUBLISHED = 200;
+
+/**
+ * What must change so that the published branches are the namespace's, those left where they began aside, and
+ * those past the limit: the first by name are published.
+ */
+export function planPublication(task: string, existing: RefMap): Publication {
   const inNamespace = below(existing, namespaceHeads(task));
   const seeds = below(existing, seedOf(task));
   const published = below(existing, publishedHeads(task));
-  const wanted = new Map(
-    [...inNamespace].filter(([name, id]) => seeds.get(name) !== id && isPublishable(name)),
-  );
+  const all = [...inNamespace]
+    .filter(([name, id]) => seeds.get(name) !== id && isPublishable(name))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const wanted = new Map(all.slice(0, MAX_PUBLISHED));
   const names = [...new Set([...published.keys(), ...wanted.keys()])].sort();
-  return names
+  const updates = names
     .map((name) => ({ name, before: published.get(name), after: wanted.get(name) }))
     .filter(({ before, after }) => before !== after);
+  return { updates, wanted, unpublished: all.length - wanted.size };
 }
 
 /** The unpromoted heads a task leaves, and the removal of all its refs, the marker separately. */

@@ -14,6 +14,8 @@ export type RefChange =
   | { readonly kind: 'delete'; readonly ref: string; readonly from?: string | undefined };
 
 const PACK_FROM = 200;
+/** Well within what the arguments of one process may hold. */
+const COMMITS_PER_WALK = 5000;
 
 /** Reading and changing refs of one mirror. */
 export class Refs {
@@ -27,22 +29,35 @@ export class Refs {
 
   /** All refs below the prefixes (each ends with "/") and those that equal one. */
   async list(prefixes: readonly string[], signal?: AbortSignal): Promise<RefMap> {
+    return new Map((await this.#listed(prefixes, signal)).map(({ ref, id }) => [ref, id]));
+  }
+
+  /** Those of them that can be branches: a namespace may hold a blob under `refs/heads/`, a branch may not. */
+  async listCommits(prefixes: readonly string[], signal?: AbortSignal): Promise<RefMap> {
+    const listed = await this.#listed(prefixes, signal);
+    return new Map(listed.filter(({ type }) => type === 'commit').map(({ ref, id }) => [ref, id]));
+  }
+
+  async #listed(
+    prefixes: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly { readonly ref: string; readonly id: string; readonly type: string }[]> {
     const output = await this.#git.text({
       gitDir: this.#gitDir,
       args: [
         'for-each-ref',
-        '--format=%(objectname) %(refname) %(symref)',
+        '--format=%(objectname) %(objecttype) %(refname) %(symref)',
         ...prefixes.map((prefix) => prefix.replace(/\/$/, '')),
       ],
       signal,
     });
-    const refs = new Map<string, string>();
-    for (const line of output.split('\n')) {
-      const [id, ref, symref] = line.split(' ');
+    return output.split('\n').flatMap((line) => {
+      const [id, type, ref, symref] = line.split(' ');
       // A symbolic ref (a namespace's HEAD) has no position of its own.
-      if (id !== undefined && ref !== undefined && symref === '') refs.set(ref, id);
-    }
-    return refs;
+      return id !== undefined && type !== undefined && ref !== undefined && symref === ''
+        ? [{ ref, id, type }]
+        : [];
+    });
   }
 
   /** The branches below one prefix, by the rest of their names. */
@@ -124,10 +139,24 @@ export class Refs {
     return (await this.#git.run({ gitDir: this.#gitDir, args, okCodes: [0, 1, 128], signal })).exitCode === 0;
   }
 
-  /** Whether any of these prefixes already leads to the commit. */
-  async isReachableFrom(id: string, prefixes: readonly string[], signal?: AbortSignal): Promise<boolean> {
+  /**
+   * Of the positions of all refs below the prefixes: those that one of these commits leads to. What is no
+   * commit is never among them. One walk for all, because how many refs there are is up to an agent.
+   */
+  async reachable(
+    prefixes: readonly string[],
+    from: Iterable<string>,
+    signal?: AbortSignal,
+  ): Promise<ReadonlySet<string>> {
     const patterns = prefixes.map((prefix) => prefix.replace(/\/$/, ''));
-    const args = ['for-each-ref', '--count=1', `--contains=${id}`, '--format=x', ...patterns];
-    return (await this.#git.text({ gitDir: this.#gitDir, args, signal })) !== '';
+    const commits = [...new Set(from)];
+    const found = new Set<string>();
+    for (let at = 0; at < commits.length; at += COMMITS_PER_WALK) {
+      const merged = commits.slice(at, at + COMMITS_PER_WALK).map((id) => `--merged=${id}`);
+      const args = ['for-each-ref', '--format=%(objectname)', ...merged, ...patterns];
+      const output = await this.#git.text({ gitDir: this.#gitDir, args, signal });
+      for (const id of output.split('\n')) if (id !== '') found.add(id);
+    }
+    return found;
   }
 }

@@ -23,8 +23,10 @@ import {
   TASK_PREFIXES,
   UPSTREAM,
 } from './ref-names.ts';
-import { type BranchUpdate, planClosing, planOpening, planPublication } from './ref-plans.ts';
+import { type Publication, planClosing, planOpening, planPublication } from './ref-plans.ts';
 import { Refs } from './refs.ts';
+
+const NOTHING: Publication = { updates: [], wanted: new Map(), unpublished: 0 };
 
 /** The life of a task's refs: its namespace opens, what it pushes is published, and all goes when it closes. */
 export class TaskRefs {
@@ -60,16 +62,17 @@ export class TaskRefs {
   }
 
   /** Makes `refs/heads/<task>/*` say what the namespace says. Runs as often as one likes. */
-  async publish(project: Project, task: string, signal?: AbortSignal): Promise<readonly BranchUpdate[]> {
-    if (!(await this.#mirrors.exists(project.id))) return [];
+  async publish(project: Project, task: string, signal?: AbortSignal): Promise<Publication> {
+    if (!(await this.#mirrors.exists(project.id))) return NOTHING;
     return await this.#locked(project, async (refs) => {
-      if ((await refs.read(openedMarker(task), signal)) === undefined) return [];
-      const existing = await refs.list([namespaceHeads(task), seedOf(task), publishedHeads(task)], signal);
-      const updates = planPublication(task, existing);
-      const lost = new Map<string, string>();
-      for (const { name, before, after } of updates) {
-        if (before !== undefined && (await this.#isLost(refs, before, after, signal))) lost.set(name, before);
-      }
+      if ((await refs.read(openedMarker(task), signal)) === undefined) return NOTHING;
+      const existing = await refs.listCommits(
+        [namespaceHeads(task), seedOf(task), publishedHeads(task)],
+        signal,
+      );
+      const publication = planPublication(task, existing);
+      const { updates } = publication;
+      const lost = await this.#lost(refs, task, publication, signal);
       const backup = backupOf(task, this.#stamp());
       await refs.change(
         [...lost].map(([name, to]) => ({ kind: 'create', ref: `${backup}${name}`, to })),
@@ -85,7 +88,7 @@ export class TaskRefs {
         }),
         signal,
       );
-      return updates;
+      return publication;
     });
   }
 
@@ -96,9 +99,16 @@ export class TaskRefs {
       const existing = await refs.list([...refsOfTask(task), archiveOf(task)], signal);
       const archived: ArchivedHead[] = [];
       const plan = planClosing(task, existing);
+      const upstream = await refs.list([UPSTREAM], signal);
+      const kept = await refs.reachable(
+        [namespaceHeads(task), publishedHeads(task)],
+        upstream.values(),
+        signal,
+      );
+      const parents = parentsOf(existing.keys());
       for (const { name, head } of plan.heads) {
-        if (await refs.isReachableFrom(head, [UPSTREAM], signal)) continue;
-        archived.push({ ref: freeName(`${archiveOf(task)}${name}`, head, existing), head });
+        if (kept.has(head)) continue;
+        archived.push({ ref: freeName(`${archiveOf(task)}${name}`, head, { existing, parents }), head });
       }
       await refs.change(
         archived.map(({ ref, head }) => ({ kind: 'set', ref, to: head })),
@@ -120,15 +130,25 @@ export class TaskRefs {
     return [...new Set(tasks.filter((task) => task !== undefined))].sort();
   }
 
-  /** A commit that nothing else would lead to once the branch has gone on without it. */
-  async #isLost(
+  /** Commits, by branch, that nothing would lead to once the branches have gone on without them. */
+  async #lost(
     refs: Refs,
-    before: string,
-    after: string | undefined,
+    task: string,
+    { updates, wanted }: Publication,
     signal?: AbortSignal,
-  ): Promise<boolean> {
-    if (after !== undefined && (await refs.isAncestor(before, after, signal))) return false;
-    return !(await refs.isReachableFrom(before, [UPSTREAM], signal));
+  ): Promise<ReadonlyMap<string, string>> {
+    const left = updates.flatMap(({ name, before }) =>
+      before === undefined ? [] : [[name, before] as const],
+    );
+    if (left.length === 0) return new Map();
+    const upstream = await refs.list([UPSTREAM], signal);
+    // The published branches still stand where they will have stood before.
+    const kept = await refs.reachable(
+      [publishedHeads(task)],
+      [...upstream.values(), ...wanted.values()],
+      signal,
+    );
+    return new Map(left.filter(([, before]) => !kept.has(before)));
   }
 
   #stamp(): string {
@@ -146,13 +166,31 @@ export class TaskRefs {
 }
 
 /** An archive may hold an earlier head of that name (a task id that came twice): neither replaces the other. */
-function freeName(ref: string, head: string, existing: ReadonlyMap<string, string>): string {
+function freeName(
+  ref: string,
+  head: string,
+  {
+    existing,
+    parents,
+  }: { readonly existing: ReadonlyMap<string, string>; readonly parents: ReadonlySet<string> },
+): string {
   const there = existing.get(ref);
   const isTaken = there !== undefined && there !== head;
-  const isBlocked = [...existing.keys()].some(
-    (other) => other.startsWith(`${ref}/`) || ref.startsWith(`${other}/`),
-  );
+  const isBlocked = parents.has(ref) || [...parentsOf([ref])].some((parent) => existing.has(parent));
   return isTaken || isBlocked ? `${ref}-${head.slice(0, 12)}` : ref;
+}
+
+/** `a/b/c` has the parents `a/b` and `a`: where one is a ref, the other cannot be. */
+function parentsOf(refs: Iterable<string>): ReadonlySet<string> {
+  const parents = new Set<string>();
+  for (const ref of refs) {
+    for (let slash = ref.lastIndexOf('/'); slash > 0; slash = ref.lastIndexOf('/', slash - 1)) {
+      const parent = ref.slice(0, slash);
+      if (parents.has(parent)) break;
+      parents.add(parent);
+    }
+  }
+  return parents;
 }
 
 function noStart(project: Project, defaultBranch: string, existing: ReadonlyMap<string, string>): Error {

@@ -1,8 +1,9 @@
 import { CommandError, ConflictError, InvalidInputError } from '../core/errors.ts';
 import { cleanLine, cleanTail } from '../core/untrusted-text.ts';
-import { parseUpstreamUrl, withoutCredentials } from '../core/upstream-url.ts';
+import { parseUpstreamUrl, splitCredentials, withoutCredentials } from '../core/upstream-url.ts';
 import type { Project } from '../projects/contract.ts';
 import { GitError, type HostGit } from './host-git.ts';
+import type { MirrorStore } from './mirror-store.ts';
 import { HEADS, TAGS, UPSTREAM } from './ref-names.ts';
 
 /** What an upstream says it holds. */
@@ -19,9 +20,11 @@ const TRANSFER_SILENCE_MS = 180_000;
 /** Talks to one project's upstream. The only place from which the gate reaches out of this machine. */
 export class Upstream {
   readonly #git: HostGit;
+  readonly #mirrors: MirrorStore;
 
-  constructor(deps: { readonly git: HostGit }) {
+  constructor(deps: { readonly git: HostGit; readonly mirrors: MirrorStore }) {
     this.#git = deps.git;
+    this.#mirrors = deps.mirrors;
   }
 
   /** Throws CommandError when it cannot be reached. `patterns` limits what it is asked for. */
@@ -30,7 +33,7 @@ export class Upstream {
     signal?: AbortSignal,
     patterns: readonly string[] = ['HEAD', `${HEADS}*`, `${TAGS}*`],
   ): Promise<UpstreamState> {
-    const { url, call } = this.#reach(project);
+    const { url, call } = await this.#reach(project);
     const args = ['ls-remote', '--symref', '--end-of-options', url, ...patterns];
     const output = await this.#git
       .text({ ...call, trustsOtherOwners: true, args, silenceMs: QUERY_SILENCE_MS, signal })
@@ -46,7 +49,7 @@ export class Upstream {
     gitDir: string,
     options: { readonly branch?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
-    const { url, call } = this.#reach(project);
+    const { url, call } = await this.#reach(project);
     const { branch, signal } = options;
     const refspecs =
       branch === undefined ? [`+${HEADS}*:${UPSTREAM}*`, `+${TAGS}*:${TAGS}*`] : [`${HEADS}${branch}`];
@@ -80,7 +83,7 @@ export class Upstream {
     commit: { readonly head: string; readonly target: string },
     signal?: AbortSignal,
   ): Promise<void> {
-    const { url, call } = this.#reach(project);
+    const { url, call } = await this.#reach(project);
     const args = pushArgs(url, commit);
     await this.#git
       .run({ ...call, gitDir, args, silenceMs: TRANSFER_SILENCE_MS, signal })
@@ -89,15 +92,18 @@ export class Upstream {
       });
   }
 
-  #reach(project: Project) {
-    const url = project.settings.git.upstream_url;
-    const parsed = parseUpstreamUrl(url);
+  /** Arguments and environment of a process can be read by others: no secret is among what this gives. */
+  async #reach(project: Project) {
+    const { upstream_url } = project.settings.git;
+    const parsed = parseUpstreamUrl(upstream_url);
     if (!parsed.isValid) {
       throw new InvalidInputError(`${project.file}: git.upstream_url ${parsed.problem}`, {
         hint: `Correct ${project.file}.`,
       });
     }
-    return { url, call: { transport: parsed.transport } };
+    const { url, credentials: secret } = splitCredentials(upstream_url);
+    const credentials = await this.#mirrors.keepCredentials(project.id, secret);
+    return { url, call: { transport: parsed.transport, credentials } };
   }
 }
 

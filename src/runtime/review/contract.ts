@@ -27,7 +27,13 @@ export type PromoteOutcome =
 export interface Review {
   branches(project: string, task?: string, signal?: AbortSignal): Promise<readonly TaskBranch[]>;
   diff(
-    input: { readonly project: string; readonly branch: string; readonly base?: string | undefined },
+    input: {
+      readonly project: string;
+      readonly branch: string;
+      readonly base?: string | undefined;
+      /** As DiffRequest says. */
+      readonly target?: string | undefined;
+    },
     signal?: AbortSignal,
   ): Promise<Diff>;
   patch(

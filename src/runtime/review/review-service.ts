@@ -58,7 +58,12 @@ export class ReviewService implements Review, Disposable {
   }
 
   async diff(
-    input: { readonly project: string; readonly branch: string; readonly base?: string | undefined },
+    input: {
+      readonly project: string;
+      readonly branch: string;
+      readonly base?: string | undefined;
+      readonly target?: string | undefined;
+    },
     signal?: AbortSignal,
   ): Promise<Diff> {
     return await this.#gate.diff({ ...input, project: await this.#projects.get(input.project) }, signal);

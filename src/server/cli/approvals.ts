@@ -87,7 +87,9 @@ function describeChange(output: Output, change: ChangeRecord): void {
     `  branch   ${change.branch}${change.hasMoved ? ' (moved since it was reviewed: will be refused)' : ''}`,
   );
   output.line(`  head     ${change.head}`);
-  output.line(`  target   ${change.target} of upstream`);
+  output.line(
+    `  target   ${change.target} of upstream${change.isNew ? ` (new branch, compared with ${change.base})` : ''}`,
+  );
   output.line(`  commits  ${change.commitCount}`);
   output.table(
     ['  ', ''],

@@ -69,6 +69,10 @@ const change = z.object({
   branch: z.string(),
   head: z.string(),
   target: z.string(),
+  /** Branch of upstream that commits and files are compared with: the target, or the default branch. */
+  base: z.string(),
+  /** Upstream has no such target yet. */
+  isNew: z.boolean(),
   /** The branch stands elsewhere by now: approving will be refused. */
   hasMoved: z.boolean(),
   commits: z.array(z.object({ id: z.string(), author: z.string(), subject: z.string() })),

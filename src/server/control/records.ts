@@ -66,11 +66,13 @@ export async function describeChange(
   if (!subject.success) return null;
   const { branch, head, target } = subject.data;
   try {
-    const diff = await runtime.review.diff({ project: approval.project, branch }, signal);
+    const diff = await runtime.review.diff({ project: approval.project, branch, target }, signal);
     return {
       branch,
       head,
       target,
+      base: diff.base,
+      isNew: diff.base !== target,
       hasMoved: diff.head !== head,
       commits: [...diff.commits],
       commitCount: diff.commitCount,

@@ -1,11 +1,19 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { branchNameProblem } from '../../../src/runtime/core/branch-name.ts';
+import { systemClock } from '../../../src/runtime/core/clock.ts';
+import { silentLogger } from '../../../src/runtime/core/log.ts';
 import { nearestNames } from '../../../src/runtime/core/nearest.ts';
+import {
+  parseUpstreamUrl,
+  splitCredentials,
+  withoutCredentials,
+} from '../../../src/runtime/core/upstream-url.ts';
 import { parseCgiHead } from '../../../src/runtime/gate/cgi-response.ts';
 import { DiffParser } from '../../../src/runtime/gate/diff-parser.ts';
 import { decideRequest } from '../../../src/runtime/gate/gate-requests.ts';
 import { planClosing, planOpening, planPublication } from '../../../src/runtime/gate/ref-plans.ts';
+import { RefusalLog } from '../../../src/runtime/gate/refusal-log.ts';
 import { RequestSlots } from '../../../src/runtime/gate/request-slots.ts';
 import { TextWindow } from '../../../src/runtime/gate/text-window.ts';
 import { parseLsRemote } from '../../../src/runtime/gate/upstream.ts';
@@ -126,6 +134,51 @@ describe('the head of a CGI answer', () => {
   });
 });
 
+describe('the log of refused requests', () => {
+  it('has one line for the first, then at most one a minute with a count, and the rest at the end', () => {
+    let now = 0;
+    const lines: object[] = [];
+    const log = new RefusalLog({
+      log: { ...silentLogger, info: (fields) => lines.push(fields) },
+      clock: { ...systemClock, now: () => new Date(now) },
+    });
+    for (now = 0; now < 130_000; now += 10) log.add(403);
+    expect(lines).toEqual([
+      { status: 403, refused: 1 },
+      { status: 403, refused: 6000 },
+      { status: 403, refused: 6000 },
+    ]);
+    log.flush();
+    log.flush();
+    expect(lines.at(-1)).toEqual({ status: 403, refused: 999 });
+    expect(lines).toHaveLength(4);
+  });
+});
+
+describe('an upstream with credentials in its URL', () => {
+  it.each([
+    ['https://u:p@h:8443/x.git', 'https://h:8443/x.git', 'https://u:p@h%3a8443\n'],
+    ['https://token@h/x.git', 'https://h/x.git', 'https://token:@h\n'],
+    ['https://u:p@ss%2F@h/x.git', 'https://h/x.git', 'https://u:p%40ss%2f@h\n'],
+    ['https://h/x@y.git', 'https://h/x@y.git', undefined],
+    ['ssh://git:p@h/x.git', 'ssh://git@h/x.git', undefined],
+    ['git@h:x.git', 'git@h:x.git', undefined],
+    ['/srv/a@b.git', '/srv/a@b.git', undefined],
+  ])('%s is parted from them', (whole, url, credentials) => {
+    expect(splitCredentials(whole)).toEqual({ url, credentials });
+  });
+  it('is shown without any of them', () => {
+    expect(withoutCredentials('see https://u:p@ss@h/x.git')).toBe('see https://h/x.git');
+  });
+  it('is told that ssh cannot be used, where transports are named', () => {
+    for (const url of ['ftp://h/x', 'nonsense']) {
+      expect(parseUpstreamUrl(url)).toMatchObject({
+        problem: expect.stringMatching(/ssh.*cannot be used yet/),
+      });
+    }
+  });
+});
+
 describe('request slots', () => {
   it('hands a slot on in turn, forgets who gave up, and turns away past the line', async () => {
     const slots = new RequestSlots({ slots: 1, maxWaiting: 2 });
@@ -177,6 +230,24 @@ describe('reading git output', () => {
         { path: 'bin', added: undefined, removed: undefined, status: 'added' },
       ]);
     }
+  });
+
+  it('a name as long as a push takes no time to speak of, and no memory', () => {
+    const parser = new DiffParser({ maxFiles: 3 });
+    const started = performance.now();
+    parser.push(`:0 1 ${A} ${B} A\0`);
+    for (const prefix of ['', '3\t0\t']) {
+      parser.push(prefix);
+      for (let piece = 0; piece < 4096; piece++) parser.push('n\u202e'.repeat(2048));
+      parser.push('\0');
+    }
+    parser.push('1\t1\tnext\0');
+    expect(performance.now() - started).toBeLessThan(1000);
+    expect(parser.fileCount).toBe(2);
+    expect(parser.files).toHaveLength(1);
+    expect(parser.files[0]).toMatchObject({ added: 3, removed: 0, status: 'added' });
+    expect(parser.files[0]?.path).toMatch(/^n\\u\{202e\}.* more\)$/);
+    expect(parser.files[0]?.path.length).toBeLessThan(600);
   });
 
   it('finds branches, tags and HEAD in what an upstream lists, and nothing else', () => {
@@ -238,7 +309,7 @@ describe('what changes when a task', () => {
       [`refs/heads/${T}/main`, B],
       [`refs/namespaces/${T}/refs/heads/bad\u202ename`, B],
     ]);
-    expect(planPublication(T, existing)).toEqual([
+    expect(planPublication(T, existing).updates).toEqual([
       { name: 'fix', before: A, after: B },
       { name: 'main', before: B, after: undefined },
     ]);

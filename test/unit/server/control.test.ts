@@ -64,6 +64,29 @@ test('an approval is shown with the change it would let through', async () => {
   });
 });
 
+test('the change is the one to its target, and a target that upstream lacks is called new', async () => {
+  const asked: unknown[] = [];
+  const diff = runtime.review.diff.bind(runtime.review);
+  runtime.review.diff = async (input) => {
+    asked.push(input.target);
+    return await diff({ ...input, base: input.target === 'stable' ? 'stable' : 'main' });
+  };
+  const show = async (target: string) => {
+    const { id } = runtime.approvals.request({
+      kind: 'promotion',
+      project: 'demo',
+      subject: JSON.stringify({ branch: 'k3f9a/fix', head: HEAD, target }),
+      summary: 's',
+      requestedBy: 'client',
+      lifetimeMs: 1,
+    });
+    return (await client.call(control.approvalsShow, { id })).change;
+  };
+  expect(await show('stable')).toMatchObject({ base: 'stable', isNew: false });
+  expect(await show('fresh')).toMatchObject({ base: 'main', isNew: true });
+  expect(asked).toEqual(['stable', 'fresh']);
+});
+
 test('a branch that stands elsewhere is marked, one that is gone shows no change', async () => {
   const park = (branch: string, head: string) =>
     runtime.approvals.request({
