@@ -94,10 +94,12 @@ it('two hundred starts in a row fail never', async () => {
 it('the daemon stays while a task runs, and leaves after its idle minutes', async () => {
   if ((await shipped.daemonPid()) !== undefined) await shipped.killDaemon();
   const daemon = shipped.spawn(['serve', '--idle-minutes', '1']);
-  await eventually(
-    () => shipped.daemonPid(),
-    (pid) => pid !== undefined,
-  );
+  // Only once it holds the lock: a front end that comes earlier may start another, which wins.
+  await new Promise<void>((resolve) => {
+    for (const output of [daemon.stdout, daemon.stderr]) {
+      output?.on('data', (text) => String(text).includes('daemon ready') && resolve());
+    }
+  });
   const client = await shipped.connect();
   const { object } = await client.call('run_headless', { project: 'demo', prompt: 'sleep 75' });
   await client.close();
