@@ -86,10 +86,7 @@ export class PinnedShield implements Shield {
     const prefix = await this.#deps.namespacePrefix(signal);
     const pin = this.#deps.pins.path(task);
     if (!(await this.#isPinned(prefix, pin, signal))) return { state: 'down', allowed: [], refused: [] };
-    const [listing, intended] = await Promise.all([
-      this.#deps.runner.run(listRules(prefix, pin), { signal }),
-      this.#intendedPolicy(prefix, signal),
-    ]);
+    const { listing, intended } = await this.#compare(prefix, pin, signal);
     const state = differences(listing, intended, rules) === undefined ? 'up' : 'altered';
     return { state, allowed: rules, refused: listing.refused };
   }
@@ -117,10 +114,7 @@ export class PinnedShield implements Shield {
         await this.#deps.pins.create(task);
         await this.#deps.runner.run(pinProcess(prefix, containerPid, pin), { signal });
       }
-      const [listing, intended] = await Promise.all([
-        this.#deps.runner.run(listRules(prefix, pin), { signal }),
-        this.#intendedPolicy(prefix, signal),
-      ]);
+      const { listing, intended } = await this.#compare(prefix, pin, signal);
       if (listing.policy !== intended) {
         throw new PolicyError(`The network rules of task ${task} are not the ones it was started with`, {
           hint: 'The task is stopped; its work is kept.',
@@ -200,11 +194,21 @@ export class PinnedShield implements Shield {
     signal?: AbortSignal,
   ): Promise<boolean> {
     if (!(await this.#isPinned(prefix, pin, signal))) return false;
+    const { listing, intended } = await this.#compare(prefix, pin, signal);
+    return differences(listing, intended, rules) === undefined;
+  }
+
+  /** What the kernel holds behind a pin, and what it should hold. */
+  async #compare(
+    prefix: NamespacePrefix,
+    pin: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly listing: NftListing; readonly intended: string }> {
     const [listing, intended] = await Promise.all([
       this.#deps.runner.run(listRules(prefix, pin), { signal }),
       this.#intendedPolicy(prefix, signal),
     ]);
-    return differences(listing, intended, rules) === undefined;
+    return { listing, intended };
   }
 
   /** Once per process: what this kernel and this nft make of our ruleset. */
