@@ -1,6 +1,9 @@
+import type { Agents } from './agents/contract.ts';
 import type { Approvals } from './approvals/contract.ts';
+import type { Config } from './config/contract.ts';
 import type { EventLog } from './core/event-log.ts';
 import type { Doctor } from './doctor/contract.ts';
+import type { Images } from './images/contract.ts';
 import type { Projects } from './projects/contract.ts';
 import type { Review } from './review/contract.ts';
 import type { Egress, Tasks } from './tasks/contract.ts';
@@ -12,6 +15,9 @@ export interface Runtime extends AsyncDisposable {
    * after some seconds, and also when it could not be (no Podman, say). Never rejects.
    */
   readonly ready: Promise<void>;
+  readonly agents: Agents;
+  readonly config: Config;
+  readonly images: Images;
   readonly projects: Projects;
   readonly tasks: Tasks;
   readonly review: Review;

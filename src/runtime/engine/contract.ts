@@ -28,6 +28,9 @@ export interface ContainerSpec {
   readonly user: number;
   readonly idMapping: IdMapping;
   readonly mounts: readonly Mount[];
+  readonly devices: Devices;
+  /** A terminal for a person who attaches; without one output is a plain log. */
+  readonly terminal: boolean;
   /** A pinned network namespace whose rules are already loaded, or no network at all. */
   readonly network: { readonly kind: 'namespace'; readonly path: string } | { readonly kind: 'none' };
   readonly capabilities: readonly string[];
@@ -38,6 +41,16 @@ export interface ContainerSpec {
   readonly stopTimeoutS: number;
   /** The container is killed after so many seconds, whatever its processes do; undefined: never. */
   readonly lifetimeS: number | undefined;
+}
+
+/** Devices of the host inside the container. */
+export interface Devices {
+  /** Fully qualified CDI names, like `nvidia.com/gpu=all`. */
+  readonly cdi: readonly string[];
+  /** Device nodes, where there is no CDI specification. */
+  readonly nodes: readonly string[];
+  /** Rootless: the person's own groups go with them, because the nodes belong to `video` or `render`. */
+  readonly keepGroups: boolean;
 }
 
 export interface ResourceLimits {
@@ -70,11 +83,27 @@ export interface EngineInfo {
 }
 
 export interface ImageBuild {
-  readonly tag: string;
+  readonly tag: string | undefined;
   readonly dockerfile: string;
   /** Directory that `COPY` reads. */
   readonly context: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Host directories the build's steps see; nothing of them stays in the image. */
+  readonly volumes: readonly Mount[];
+  /** Build without the cache of earlier builds. */
+  readonly noCache: boolean;
+  readonly buildArguments: Readonly<Record<string, string>>;
+}
+
+/** A local image as the engine lists it. */
+export interface ImageState {
+  readonly id: string;
+  /** Empty for one that lost its tags. */
+  readonly tags: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly sizeBytes: number;
+  readonly createdAt: string;
+  readonly parentId: string | undefined;
 }
 
 export type Progress = (message: string) => void;
@@ -111,7 +140,17 @@ export interface ContainerEngine {
     labels: Readonly<Record<string, string>>,
     signal?: AbortSignal,
   ): Promise<void>;
-  build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<void>;
+  /** Builds and, where `tag` is given, names the result once it is complete. Returns the image id. */
+  build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<string>;
+  /** Local images that carry this label, intermediate ones of builds aside. */
+  listImages(label: string, signal?: AbortSignal): Promise<readonly ImageState[]>;
+  /** Removes a tag or image id. Throws ConflictError while a container or another image needs it. */
+  removeImage(image: string, signal?: AbortSignal): Promise<void>;
+  /** Output of a program in a throw-away container of an image, without network or mounts. */
+  runOnce(
+    run: { readonly image: string; readonly command: readonly string[]; readonly timeoutMs: number },
+    signal?: AbortSignal,
+  ): Promise<string>;
   /** Argument prefix that runs a host program inside the namespaces owning the engine's networks; empty for root. */
   hostNamespacePrefix(signal?: AbortSignal): Promise<readonly string[]>;
   /**
@@ -130,4 +169,9 @@ export const LABEL = {
   agent: 'ai.terok.agent',
   content: 'ai.terok.content-hash',
   base: 'ai.terok.base',
+  /** base, l0, l1, l2, dev or sidecar. */
+  layer: 'ai.terok.layer',
+  /** JSON of an image's `Inventory`; versions stand besides under `ai.terok.agent.<name>`. */
+  inventory: 'ai.terok.inventory',
+  agentVersion: 'ai.terok.agent.',
 } as const;

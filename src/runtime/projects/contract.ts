@@ -1,7 +1,11 @@
 import { z } from 'zod';
+import { AgentName, Authorship } from '../agents/contract.ts';
+import { AgentLayer } from '../config/contract.ts';
 import { branchNameProblem } from '../core/branch-name.ts';
 import { ProjectId } from '../core/ids.ts';
 import { parseUpstreamUrl } from '../core/upstream-url.ts';
+import { GpuSetting } from '../gpus/contract.ts';
+import { DockerSettings } from '../images/contract.ts';
 
 /** Where agents' pushes may go, and who lets them on. */
 export const PromotionApproval = z.enum(['human', 'supervisor', 'disabled']);
@@ -55,15 +59,29 @@ export const ProjectFile = z.strictObject({
       .describe(
         'What a restarted task does to its workspace. none: fetch only; soft: move the branch, keep all changes; hard: move all, uncommitted work is kept under refs/terok/rescue.',
       ),
+    authorship: z
+      .string()
+      .transform((text) => text.trim().toLowerCase() || 'agent-human')
+      .pipe(Authorship)
+      .default('agent-human')
+      .describe('Author and committer of commits: agent-human, human-agent, agent or human.'),
+    human_name: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('Name of the person in commits. Default: that of config.yml, else git config user.name.'),
+    human_email: z.string().min(1).max(200).optional().describe('E-mail address of the person, likewise.'),
   }),
+  default_agent: AgentName.optional().describe(
+    'Agent for tasks that name none. Default: that of config.yml, else claude.',
+  ),
+  preset: z.string().min(1).max(64).optional().describe('Preset for tasks that name none.'),
+  agent: AgentLayer.optional(),
+  docker: DockerSettings.prefault({}),
   run: z
     .strictObject({
-      default_agent: z
-        .string()
-        .min(1)
-        .max(64)
-        .default('scripted')
-        .describe('Agent for tasks that name none.'),
+      gpus: GpuSetting.default(false),
       restricted: z
         .boolean()
         .default(false)
@@ -129,6 +147,8 @@ export type ProjectFile = z.infer<typeof ProjectFile>;
 export interface Project {
   readonly id: ProjectId;
   readonly file: string;
+  /** Where `file` lies, with `instructions.md` and whatever else it names. */
+  readonly directory: string;
   readonly settings: ProjectFile;
 }
 

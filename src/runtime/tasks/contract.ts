@@ -24,7 +24,8 @@ export const TaskState = z.enum([
 ]);
 export type TaskState = z.infer<typeof TaskState>;
 
-export const TaskMode = z.enum(['headless', 'interactive']);
+/** dev: a shell on the project's debugging image, ended when the person leaves it. */
+export const TaskMode = z.enum(['headless', 'interactive', 'dev']);
 export type TaskMode = z.infer<typeof TaskMode>;
 
 export interface Task {
@@ -63,6 +64,22 @@ export interface CreateTaskInput {
   /** With a prompt the agent runs headless on it; without one the sandbox idles, ready for a login. */
   readonly prompt?: string | undefined;
   readonly timeoutS?: number | undefined;
+  /** A person's debugging shell instead of an agent's sandbox; excludes a prompt. */
+  readonly dev?: boolean | undefined;
+  /** Preset below this task's own settings. */
+  readonly preset?: string | undefined;
+  readonly model?: string | undefined;
+  readonly maxTurns?: number | undefined;
+  /** Replaces all other instructions. */
+  readonly instructions?: string | undefined;
+  /** Sub-agents for this task, besides those that are default. */
+  readonly subagents?: readonly string[] | undefined;
+}
+
+/** A task as it was made, with what the caller should know about how. */
+export interface CreatedTask extends Task {
+  /** What was asked for and could not be had, in our own words. */
+  readonly warnings: readonly string[];
 }
 
 export interface LogRequest {
@@ -84,7 +101,7 @@ export interface LogPage {
 
 export interface Tasks {
   /** Makes a running sandbox. Returns when the container runs; `waitFor` tells when its workspace is ready. */
-  create(input: CreateTaskInput, signal?: AbortSignal): Promise<Task>;
+  create(input: CreateTaskInput, signal?: AbortSignal): Promise<CreatedTask>;
   list(filter?: {
     readonly project?: string | undefined;
     readonly state?: TaskState | undefined;
