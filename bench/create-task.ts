@@ -1,9 +1,9 @@
 import path from 'node:path';
-import { composeHost } from '../src/runtime/compose.ts';
 import { asNothing } from '../src/runtime/core/command.ts';
 import { podmanBase } from '../src/runtime/engine/podman/podman-commands.ts';
+import { DockerSettings } from '../src/runtime/images/contract.ts';
 import { type Figure, toFigure } from '../test/support/figure.ts';
-import { hostEnvironment, resourcesDir, runner, uid } from '../test/support/host.ts';
+import { runner } from '../test/support/host.ts';
 import { Terok } from '../test/support/runtime-host.ts';
 
 const ROUNDS = 9;
@@ -16,11 +16,10 @@ export async function run(): Promise<readonly Figure[]> {
   await using terok = await Terok.make();
   const ours: number[] = [];
   const baseline: number[] = [];
-  const image = (
-    await composeHost({ paths: terok.host.paths, uid, env: hostEnvironment(), resourcesDir }).images.ensure(
-      () => undefined,
-    )
-  ).l1;
+  const { task: image } = await terok.runtime.images.ensure(
+    { project: undefined, docker: DockerSettings.parse({ agents: ['scripted'] }) },
+    () => undefined,
+  );
   // One of each first: caches, single-flight work and the pause process are warm in both.
   await createTask(terok);
   await rawContainer(terok, image, 'warm');

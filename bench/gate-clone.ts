@@ -32,7 +32,12 @@ export async function run(): Promise<readonly Figure[]> {
   await execa('git', ['fast-import', '--quiet'], { cwd: upstream, input: history(), env, extendEnv: false });
 
   const settings = ProjectFile.parse({ git: { upstream_url: upstream } });
-  const project = { id: ProjectId.parse('bench'), file: '/nowhere/project.yml', settings };
+  const project = {
+    id: ProjectId.parse('bench'),
+    file: '/nowhere/project.yml',
+    directory: '/nowhere',
+    settings,
+  };
   const runner = new HostCommandRunner({ baseEnv: env });
   const gates = path.join(directory, 'gate');
   const gate = new GitGate({

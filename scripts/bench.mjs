@@ -7,6 +7,7 @@ await ensureDependencies();
 await ensureBuild();
 const setup = await runProgram(process.execPath, [path.join(root, 'dist/server/main.js'), 'setup'], {
   stdio: ['ignore', 1, 2],
+  env: { ...process.env, TEROK_CONFIG_DIR: path.join(root, 'test/support/config') },
 });
 if (setup !== 0) process.exit(setup);
 

@@ -158,6 +158,9 @@ async function finish() {
 }
 
 async function runSetup() {
+  // The agent of this story is the only one its image needs; without this line all of the roster is installed.
+  await mkdir(env.TEROK_CONFIG_DIR, { recursive: true });
+  await writeFile(path.join(env.TEROK_CONFIG_DIR, 'config.yml'), 'docker:\n  agents: [scripted]\n');
   console.log('· terok-mcp setup');
   await new Promise((resolve, reject) => {
     setupChild = spawn(process.execPath, [main, 'setup'], { env, stdio: ['ignore', 'inherit', 'inherit'] });

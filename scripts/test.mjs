@@ -46,7 +46,9 @@ console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} sk
 /** Set-up, then vitest, as one user. */
 async function runSuite(name, projects, place) {
   console.log(`\n=== ${name}: set-up`);
-  const setup = await run(place, [path.join(place.tree, 'dist/server/main.js'), 'setup']);
+  const setup = await run(place, [path.join(place.tree, 'dist/server/main.js'), 'setup'], {
+    TEROK_CONFIG_DIR: path.join(place.tree, 'test/support/config'),
+  });
   if (setup !== 0) {
     // Tests that could not run have not passed.
     console.log(`=== ${name}: set-up failed (exit code ${setup})`);
@@ -73,9 +75,10 @@ async function runSuite(name, projects, place) {
   }
 }
 
-function run(place, args) {
+function run(place, args, extra = {}) {
   const { file, args: all, options } = place.command(args);
-  return runProgram(file, all, { ...options, stdio: ['ignore', 1, 2] });
+  const env = { ...(options.env ?? process.env), ...extra };
+  return runProgram(file, all, { ...options, env, stdio: ['ignore', 1, 2] });
 }
 
 /** What a run came to. A crash, a file that does not load and a run without tests are failures too. */

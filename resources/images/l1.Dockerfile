@@ -1,4 +1,10 @@
-# Layer 1: the agents.
+# {{title}}
 FROM {{parent}}
 
-COPY {{programs}} /usr/local/bin/
+USER root
+{{{packages}}}
+{{{node}}}
+# Agents are what moves: another value installs them anew, and keeps what stands above.
+ARG AGENT_CACHE_BUST=0
+{{{agents}}}
+USER dev

@@ -1,6 +1,8 @@
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import { AgentLoader } from './agents/agent-loader.ts';
+import { ConfigLoader } from './config/config-loader.ts';
+import type { Config } from './config/contract.ts';
 import type { CommandRunner } from './core/command.ts';
 import { HostError } from './core/errors.ts';
 import { HostCommandRunner } from './core/exec.ts';
@@ -10,7 +12,10 @@ import { loadSubordinateRangeSync } from './core/subordinate-ids-loader.ts';
 import { PodmanEngine } from './engine/podman/podman-engine.ts';
 import { BaseArchiveStore } from './images/base-archive-store.ts';
 import { BaseImage, type PrepareBuilder } from './images/base-image.ts';
+import { DockerSettings, type ImageRequest } from './images/contract.ts';
+import { HostSettingsStore } from './images/host-settings-store.ts';
 import { ImageBuilder } from './images/image-builder.ts';
+import { NodeArchiveStore } from './images/node-archive-store.ts';
 import { findProgram } from './setup/host-loader.ts';
 import type { NetworkProgram } from './shield/pinned-shield.ts';
 
@@ -19,6 +24,8 @@ export interface HostOptions {
   readonly uid: number;
   /** What programs of ours start with; has a PATH. */
   readonly env: Readonly<Record<string, string>>;
+  /** What the person set for npm and pip, which builds of images follow. */
+  readonly packageEnv: Readonly<Record<string, string>>;
   readonly resourcesDir: string;
   readonly logger?: Logger;
 }
@@ -39,10 +46,13 @@ export function composeHost(
 ): {
   readonly runner: CommandRunner;
   readonly engine: PodmanEngine;
+  readonly config: ConfigLoader;
   readonly agents: AgentLoader;
   readonly images: ImageBuilder;
+  /** The images of projects that say nothing about theirs. */
+  readonly machineImages: () => Promise<ImageRequest>;
 } {
-  const { paths, uid, env, resourcesDir } = options;
+  const { paths, uid, env, packageEnv, resourcesDir } = options;
   const runner = new HostCommandRunner({ baseEnv: env });
   const engine = new PodmanEngine({
     runner,
@@ -51,6 +61,10 @@ export function composeHost(
     gid: userInfo().gid,
     logger: options.logger ?? silentLogger,
     rootfulRange: () => loadSubordinateRangeSync({ owner: 'root' }),
+  });
+  const config = new ConfigLoader({
+    directory: paths.config,
+    bundledInstructions: path.join(resourcesDir, 'instructions/default.md'),
   });
   const agents = new AgentLoader({
     bundled: path.join(resourcesDir, 'agents'),
@@ -67,11 +81,23 @@ export function composeHost(
       prepareBuilder: prepareBuilder?.(runner),
       archives: new BaseArchiveStore({ directory: path.join(paths.cache, 'base'), shared: SHARED_ARCHIVES }),
     }),
+    settings: new HostSettingsStore({
+      runner,
+      env: { ...env, ...packageEnv },
+      home: paths.home,
+      cache: paths.cache,
+    }),
+    nodeArchives: new NodeArchiveStore({ runner, directory: path.join(paths.cache, 'downloads') }),
     resources: resourcesDir,
     cache: paths.cache,
     monotonicMs: () => performance.now(),
   });
-  return { runner, engine, agents, images };
+  return { runner, engine, config, agents, images, machineImages: () => machineImages(config) };
+}
+
+async function machineImages(config: Pick<Config, 'global'>): Promise<ImageRequest> {
+  const { sections } = await config.global();
+  return { project: undefined, docker: DockerSettings.parse(sections['docker'] ?? {}) };
 }
 
 /** slirp4netns first: it is up in 10 ms, where pasta takes 70 to 100 (measured, see ARCHITECTURE.md). */

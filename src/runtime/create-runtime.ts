@@ -13,6 +13,9 @@ import { DoctorService } from './doctor/doctor-service.ts';
 import { hostChecks } from './doctor/host-checks.ts';
 import { projectChecks } from './doctor/project-checks.ts';
 import { GitGate, type PushReport } from './gate/git-gate.ts';
+import { HostGpus } from './gpus/host-gpus.ts';
+import { ImageJobs } from './images/image-jobs.ts';
+import { GitIdentity } from './projects/git-identity.ts';
 import { ProjectStore } from './projects/project-store.ts';
 import { SocketRelay } from './relay/relay-server.ts';
 import { ReviewService } from './review/review-service.ts';
@@ -29,6 +32,7 @@ import { TaskFilesStore } from './tasks/task-files-store.ts';
 import { TaskLauncher } from './tasks/task-launcher.ts';
 import { TaskManager } from './tasks/task-manager.ts';
 import { TaskMonitor } from './tasks/task-monitor.ts';
+import { TaskPlanner } from './tasks/task-planner.ts';
 import { TaskServices } from './tasks/task-services.ts';
 import { TaskStore } from './tasks/task-store.ts';
 
@@ -38,6 +42,8 @@ export interface RuntimeOptions extends HostOptions {
   readonly checkpoint: Checkpoint;
 }
 
+/** Where Podman looks for CDI specifications. */
+const CDI_DIRECTORIES = ['/etc/cdi', '/var/run/cdi'];
 /** How long callers are kept waiting for the tidying up after an earlier run. */
 const RECONCILE_PATIENCE_MS = 10_000;
 /** How long the end waits for operations under way; the next start takes up what it cuts off. */
@@ -54,8 +60,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const database = openDatabase(paths.database);
   scope.defer(() => void database.close());
   const events = new DatabaseEventLog({ database, clock });
-  const { runner, engine, agents, images } = composeHost(options);
-  const projects = new ProjectStore({ directory: paths.projects });
+  const { runner, engine, config, agents, images, machineImages } = composeHost(options);
+  const builds = new ImageJobs({ images, monotonicMs: () => performance.now() });
+  scope.defer(() => builds[Symbol.asyncDispose]());
+  const projects = new ProjectStore({ directory: paths.projects, config });
   const gate = new GitGate({
     gates: paths.gates,
     runner,
@@ -85,7 +93,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   scope.defer(() => services.closeAll());
   const context: TaskContext = {
     projects,
-    agents,
+    gpus: new HostGpus({
+      cdiDirectories: CDI_DIRECTORIES,
+      roots: { dev: '/dev', sys: '/sys' },
+      isRootless: options.uid !== 0,
+    }),
     engine,
     images,
     gate,
@@ -108,13 +120,20 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const monitor = new TaskMonitor(context, { closer });
   scope.defer(() => monitor.stop());
   const reconciler = new Reconciler(context, { closer, monitor });
-  const launcher = new TaskLauncher(context);
+  const launcher = new TaskLauncher(context, {
+    planner: new TaskPlanner({
+      projects,
+      agents,
+      config,
+      identity: new GitIdentity({ runner, configHome: options.packageEnv['XDG_CONFIG_HOME'] }),
+    }),
+  });
   scope.defer(() => launcher.stop());
   const tasks = new TaskManager(context, { launcher, closer, monitor, reconciler });
   const doctor = new DoctorService({
     checks: [
       ...hostChecks({ paths, engine, runner, freeBytes, selinuxMode }),
-      ...projectChecks({ projects, agents, images }),
+      ...projectChecks({ config, projects, agents, images, machineImages }),
     ],
   });
   monitor.start();
@@ -126,6 +145,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   });
   return {
     ready: within(RECONCILE_PATIENCE_MS, reconciled, clock),
+    agents,
+    config,
+    images,
+    builds,
     projects,
     tasks,
     review,

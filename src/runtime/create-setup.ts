@@ -10,13 +10,14 @@ import { SetupService } from './setup/setup-service.ts';
 /** The set-up of this host, for this user. Works before anything is installed and without a daemon. */
 export function createSetup(options: HostOptions): Setup {
   const directories = programDirectories(options.env);
-  const { runner, images } = composeHost(options, (runner) =>
+  const { runner, images, machineImages } = composeHost(options, (runner) =>
     builderPreparation({ runner, isRoot: options.uid === 0, programDirectories: directories }),
   );
   return new SetupService({
     stages: hostStages({
       runner,
       images,
+      machineImages,
       paths: options.paths,
       uid: options.uid,
       userName: userInfo().username,

@@ -3,7 +3,7 @@ import type { Approvals } from './approvals/contract.ts';
 import type { Config } from './config/contract.ts';
 import type { EventLog } from './core/event-log.ts';
 import type { Doctor } from './doctor/contract.ts';
-import type { Images } from './images/contract.ts';
+import type { ImageBuilds, Images } from './images/contract.ts';
 import type { Projects } from './projects/contract.ts';
 import type { Review } from './review/contract.ts';
 import type { Egress, Tasks } from './tasks/contract.ts';
@@ -18,6 +18,7 @@ export interface Runtime extends AsyncDisposable {
   readonly agents: Agents;
   readonly config: Config;
   readonly images: Images;
+  readonly builds: ImageBuilds;
   readonly projects: Projects;
   readonly tasks: Tasks;
   readonly review: Review;

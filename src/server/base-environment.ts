@@ -34,3 +34,14 @@ export function baseEnvironment(host: Host, paths: Paths): Readonly<Record<strin
   }
   return environment;
 }
+
+/** What the person set for package managers: builds of images follow it, and programs of the host that fetch. */
+export function packageEnvironment(host: Host): Readonly<Record<string, string>> {
+  const isAboutPackages = (name: string): boolean =>
+    /^(?:npm_config_|pip_|node_extra_ca_certs$|xdg_config_home$)/i.test(name);
+  return Object.fromEntries(
+    Object.entries(host.env).flatMap(([name, value]) =>
+      isAboutPackages(name) && value !== undefined ? [[name, value] as const] : [],
+    ),
+  );
+}

@@ -75,9 +75,11 @@ export class Daemon {
       });
       const reasonsToStay = (): readonly string[] => {
         const active = runtime.tasks.activeCount();
+        const builds = runtime.builds.activeCount();
         return [
           ...(server.connectionCount > 0 ? [`${server.connectionCount} connected`] : []),
           ...(active > 0 ? [`${active} active tasks`] : []),
+          ...(builds > 0 ? [`${builds} image builds`] : []),
         ];
       };
       await server.listen();

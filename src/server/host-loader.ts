@@ -9,6 +9,9 @@ export function loadHost(self: NodeJS.Process, entry: string): Host {
     argv: self.argv.slice(2),
     env: self.env,
     home: self.env['HOME'] || homedir(),
+    get cwd() {
+      return self.cwd();
+    },
     uid,
     userName: userName(uid),
     pid: self.pid,

@@ -6,6 +6,8 @@ export interface Host {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly home: string;
+  /** What relative paths in arguments mean. */
+  readonly cwd: string;
   readonly uid: number;
   readonly userName: string;
   readonly pid: number;

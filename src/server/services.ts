@@ -5,7 +5,7 @@ import type { Logger } from '../runtime/core/log.ts';
 import type { Paths } from '../runtime/core/paths.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Setup } from '../runtime/setup/contract.ts';
-import { baseEnvironment } from './base-environment.ts';
+import { baseEnvironment, packageEnvironment } from './base-environment.ts';
 import type { Host } from './host.ts';
 
 /** What the commands run on; tests hand in a runtime without Podman. */
@@ -29,6 +29,7 @@ export const services: Services = {
       paths,
       uid: host.uid,
       env: baseEnvironment(host, paths),
+      packageEnv: packageEnvironment(host),
       logger,
       clock: systemClock,
       checkpoint: checkpointOf(host),
@@ -37,7 +38,13 @@ export const services: Services = {
   },
   createSetup: async (host, paths) => {
     const { createSetup } = await import('../runtime/create-setup.ts');
-    return createSetup({ paths, uid: host.uid, env: baseEnvironment(host, paths), resourcesDir });
+    return createSetup({
+      paths,
+      uid: host.uid,
+      env: baseEnvironment(host, paths),
+      packageEnv: packageEnvironment(host),
+      resourcesDir,
+    });
   },
   podmanCommand: async (paths) => {
     const { podmanCommand } = await import('../runtime/create-setup.ts');

@@ -1,7 +1,9 @@
+import { listAgents } from './agents/list-agents.tool.ts';
 import type { Tool } from './define-tool.ts';
 import { gateDiff } from './gate/gate-diff.tool.ts';
 import { promote } from './gate/promote.tool.ts';
 import { doctor } from './host/doctor.tool.ts';
+import { buildImages } from './images/build-images.tool.ts';
 import { listProjects } from './projects/list-projects.tool.ts';
 import { shieldStatus } from './shield/shield-status.tool.ts';
 import { createTask } from './tasks/create-task.tool.ts';
@@ -14,10 +16,12 @@ import { taskStatus } from './tasks/task-status.tool.ts';
 
 /** Every tool, sorted by name: the list a client sees is the same for every connection. */
 export const catalog: readonly Tool[] = [
+  buildImages,
   createTask,
   deleteTask,
   doctor,
   gateDiff,
+  listAgents,
   listProjects,
   listTasks,
   promote,

@@ -15,6 +15,8 @@ export interface ToolContext {
   readonly runtime: Runtime;
   /** Ends waits and reads. Never handed to an operation that changes something: a client's death undoes nothing. */
   readonly signal: AbortSignal;
+  /** Tells whoever waits how it comes along. Text from outside may be said; what comes too fast is left out. */
+  progress(message: string): void;
 }
 
 /** Small data goes as an object; bulk text (logs, patches) as text alone. */

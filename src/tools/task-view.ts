@@ -1,5 +1,8 @@
 import { z } from 'zod';
+import { cleanLine } from '../runtime/core/untrusted-text.ts';
 import { type Task, TaskMode, TaskState } from '../runtime/tasks/contract.ts';
+
+const MAX_WARNINGS = 20;
 
 /** A task as clients see it: ids first, the next step last. */
 export const TaskView = z.strictObject({
@@ -9,7 +12,9 @@ export const TaskView = z.strictObject({
   state: TaskState.describe(
     'starting: workspace is being prepared; completed and failed are ends of headless runs.',
   ),
-  mode: TaskMode.describe('headless: ran a prompt; interactive: idles for a login.'),
+  mode: TaskMode.describe(
+    'headless: ran a prompt; interactive: idles for a login; dev: a shell of a person.',
+  ),
   agent: z.string().describe('Agent inside.'),
   restricted: z.boolean().describe('No sudo inside.'),
   base_branch: z.string().describe('Branch it started on.'),
@@ -39,6 +44,17 @@ export function toTaskView(task: Task): TaskView {
     ...(task.failure === undefined ? {} : { failure: task.failure }),
     next: nextStep(task),
   };
+}
+
+/** A task just made, and what of it is not as it was asked for. */
+export const CreatedTaskView = TaskView.extend({
+  warnings: z.array(z.string()).optional().describe('What was asked for and could not be had.'),
+});
+
+export function toCreatedTaskView(task: Task, warnings: readonly string[]): z.infer<typeof CreatedTaskView> {
+  const view = toTaskView(task);
+  if (warnings.length === 0) return view;
+  return { ...view, warnings: warnings.slice(0, MAX_WARNINGS).map((warning) => cleanLine(warning, 300)) };
 }
 
 /** No further change of state comes by itself. */

@@ -80,7 +80,7 @@ test('projects and tasks are listed, made, stopped and deleted', async () => {
     'exists',
   );
   const projects = await terok('project', 'list');
-  expect(projects.stdout).toMatch(/second +main +scripted +human/);
+  expect(projects.stdout).toMatch(/second +main +claude +human/);
   expect(projects.stderr).toContain('✗ broken: ');
   const { object } = await client.call('create_task', { project: 'second' });
   const task = String(object?.['task']);

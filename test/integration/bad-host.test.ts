@@ -41,6 +41,7 @@ async function start(options: { readonly env?: Readonly<Record<string, string>> 
         paths: host.paths,
         uid,
         env: { ...hostEnvironment(), ...options.env },
+        packageEnv: {},
         resourcesDir,
         logger: silentLogger,
         clock: systemClock,

@@ -1,7 +1,8 @@
 import { ProjectId, TaskId } from '../../src/runtime/core/ids.ts';
 import type { ContainerSpec } from '../../src/runtime/engine/contract.ts';
+import { type GpuGrant, NO_GPU } from '../../src/runtime/gpus/contract.ts';
 import { ProjectFile } from '../../src/runtime/projects/contract.ts';
-import type { Task } from '../../src/runtime/tasks/contract.ts';
+import type { Task, TaskMode } from '../../src/runtime/tasks/contract.ts';
 import { runSpec } from '../../src/runtime/tasks/run-spec.ts';
 
 export function exampleTask(change: Partial<Task> = {}): Task {
@@ -26,29 +27,51 @@ export function exampleTask(change: Partial<Task> = {}): Task {
 
 /** A container as `runSpec` makes it, with fixed paths. */
 export function exampleSpec(
-  options: { readonly restricted?: boolean; readonly limits?: boolean; readonly relay?: boolean } = {},
+  options: {
+    readonly mode?: TaskMode;
+    readonly restricted?: boolean;
+    readonly limits?: boolean;
+    readonly relay?: boolean;
+    readonly gpu?: GpuGrant;
+  } = {},
 ): ContainerSpec {
   return runSpec({
-    task: exampleTask({ restricted: options.restricted ?? false }),
+    task: exampleTask({ restricted: options.restricted ?? false, mode: options.mode ?? 'headless' }),
     project: {
       id: ProjectId.parse('demo'),
       file: '/config/projects/demo/project.yml',
+      directory: '/config/projects/demo',
       settings: ProjectFile.parse({
         git: { upstream_url: 'https://git.example/demo.git' },
         ...(options.relay === true ? { relay: { endpoint: 'tcp://127.0.0.1:8090' } } : {}),
       }),
     },
-    agent: {
-      name: 'scripted',
-      title: 'Scripted agent',
-      description: 'Runs steps.',
-      install: { bundled: ['terok-scripted'] },
-      headless: { command: ['terok-scripted'], prompt: 'stdin' },
+    run: {
+      command: ['terok-scripted'],
+      prompt: 'say hello',
+      environment: {
+        GIT_AUTHOR_NAME: 'Scripted agent',
+        GIT_AUTHOR_EMAIL: 'scripted@terok.invalid',
+        ...(options.restricted === true ? {} : { SCRIPTED_ALLOW: 'all' }),
+      },
+      files: [
+        { path: 'instructions.md', content: 'Be brief.\n', isExecutable: false, mountedAt: undefined },
+        {
+          path: 'approvals/settings.json',
+          content: '{}',
+          isExecutable: false,
+          mountedAt: '/etc/scripted/settings.json',
+        },
+      ],
+      session: undefined,
+      warnings: [],
     },
+    gpu: options.gpu ?? NO_GPU,
     image: 'terok-l1-cli:debian-trixie',
     paths: {
       root: '/state/core/tasks/demo/k3f9a',
       workspace: '/state/core/tasks/demo/k3f9a/workspace-dangerous',
+      agentState: '/state/core/tasks/demo/k3f9a/agent-state',
       agentConfig: '/state/core/tasks/demo/k3f9a/agent-config',
       log: '/state/core/tasks/demo/k3f9a/logs/container.log',
       services: '/run/terok/tasks/k3f9a',

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Agents } from '../../src/runtime/agents/contract.ts';
 import type { Approval, ApprovalEffect, Approvals } from '../../src/runtime/approvals/contract.ts';
+import type { Config } from '../../src/runtime/config/contract.ts';
 import {
   ConflictError,
   InvalidInputError,
@@ -11,10 +13,12 @@ import { newTaskId, ProjectId } from '../../src/runtime/core/ids.ts';
 import { nearestNames } from '../../src/runtime/core/nearest.ts';
 import type { Doctor } from '../../src/runtime/doctor/contract.ts';
 import type { Diff, TaskBranch } from '../../src/runtime/gate/contract.ts';
+import { ImageJobs } from '../../src/runtime/images/image-jobs.ts';
 import { type Project, ProjectFile, type Projects } from '../../src/runtime/projects/contract.ts';
 import type { Review } from '../../src/runtime/review/contract.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type {
+  CreatedTask,
   CreateTaskInput,
   Egress,
   LogPage,
@@ -23,6 +27,8 @@ import type {
   TaskReport,
   Tasks,
 } from '../../src/runtime/tasks/contract.ts';
+import { FakeAgents, FakeConfig } from './fake-agents.ts';
+import { FakeImages } from './fake-images.ts';
 
 export const HEAD = 'a'.repeat(40);
 export const BASE_HEAD = 'b'.repeat(40);
@@ -37,8 +43,12 @@ export const HOSTILE =
  */
 export class FakeRuntime implements Runtime {
   readonly ready = Promise.resolve();
+  readonly agents = new FakeAgents();
+  readonly config: Config = new FakeConfig();
+  readonly images = new FakeImages();
+  readonly builds = new ImageJobs({ images: this.images, monotonicMs: () => performance.now() });
   readonly projects = new FakeProjects();
-  readonly tasks = new FakeTasks(this.projects);
+  readonly tasks = new FakeTasks(this.projects, this.agents);
   readonly approvals = new FakeApprovals();
   readonly review = new FakeReview(this.projects, this.approvals);
   readonly egress: Egress = {
@@ -79,6 +89,7 @@ export class FakeRuntime implements Runtime {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.builds[Symbol.asyncDispose]();
     this.isDisposed = true;
   }
 }
@@ -91,7 +102,8 @@ export class FakeProjects implements Projects {
       git: { upstream_url: `https://user:secret@example.org/${id}.git`, default_branch: 'main' },
       promotion: { approval },
     });
-    const project = { id: ProjectId.parse(id), file: `/config/projects/${id}/project.yml`, settings };
+    const directory = `/config/projects/${id}`;
+    const project = { id: ProjectId.parse(id), file: `${directory}/project.yml`, directory, settings };
     this.#projects.set(id, project);
     return project;
   }
@@ -122,15 +134,21 @@ export class FakeProjects implements Projects {
 
 export class FakeTasks implements Tasks {
   readonly #projects: Projects;
+  readonly #agents: Agents;
   readonly #tasks = new Map<string, Task>();
   readonly #logs = new Map<string, string[]>();
+  /** What `create` was asked for. */
+  readonly created: CreateTaskInput[] = [];
 
-  constructor(projects: Projects) {
+  constructor(projects: Projects, agents: Agents) {
     this.#projects = projects;
+    this.#agents = agents;
   }
 
-  async create(input: CreateTaskInput): Promise<Task> {
+  async create(input: CreateTaskInput): Promise<CreatedTask> {
     await this.#projects.get(input.project);
+    await this.#agents.agent(input.agent ?? 'scripted');
+    this.created.push(input);
     const id = newTaskId();
     const task: Task = {
       id,
@@ -153,7 +171,9 @@ export class FakeTasks implements Tasks {
     if ((input.prompt ?? '').split('\n').includes('fail'))
       throw new Error(`boom with a secret prompt ${input.prompt}`);
     void this.#play(id, input.prompt);
-    return task;
+    const warnings =
+      input.model === undefined ? [] : [`scripted has no models: "${input.model}" is left out`];
+    return { ...task, warnings };
   }
 
   list(

@@ -38,6 +38,7 @@ export function testProject(id: string, settings: unknown): Project {
   return {
     id: ProjectId.parse(id),
     file: `/nowhere/${id}/project.yml`,
+    directory: `/nowhere/${id}`,
     settings: ProjectFile.parse(settings),
   };
 }

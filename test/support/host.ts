@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { HostCommandRunner } from '../../src/runtime/core/exec.ts';
@@ -9,6 +9,8 @@ import { loadSubordinateRangeSync } from '../../src/runtime/core/subordinate-ids
 import { PodmanEngine } from '../../src/runtime/engine/podman/podman-engine.ts';
 
 export const resourcesDir = path.resolve(import.meta.dirname, '../../resources');
+/** A `config.yml` that names the scripted agent alone: its image is there in seconds. */
+export const testConfigDir = path.resolve(import.meta.dirname, 'config');
 export const uid = os.userInfo().uid;
 export const gid = os.userInfo().gid;
 export const isRoot = uid === 0;
@@ -49,6 +51,7 @@ export interface TestHost extends AsyncDisposable {
 /** State, configuration and runtime directories of one test, short enough for unix sockets. */
 export async function testHost(): Promise<TestHost> {
   const directory = await mkdtemp('/tmp/tk-');
+  await cp(testConfigDir, path.join(directory, 'config'), { recursive: true });
   const environment = {
     TEROK_CONFIG_DIR: path.join(directory, 'config'),
     TEROK_STATE_DIR: path.join(directory, 'state'),

@@ -7,6 +7,7 @@ import { type Logger, silentLogger } from '../../src/runtime/core/log.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import { FrameTransport } from '../../src/server/mcp/frame-transport.ts';
 import { McpServer } from '../../src/server/mcp/mcp-server.ts';
+import type { ProgressPace } from '../../src/server/mcp/progress-reporter.ts';
 
 /** The ways real clients open a connection: the 2026 era, the 2025 era, and the former SDK. */
 export const ERAS = ['auto', 'legacy', 'former-sdk'] as const;
@@ -62,7 +63,7 @@ export async function connectOverStdio(era: Era, { command, args, env }: Launch)
 /** A client and the server in one process, over a pair of streams. */
 export async function connectInMemory(
   era: 'auto' | 'legacy',
-  deps: { readonly runtime: Runtime; readonly logger?: Logger; readonly progressIntervalMs?: number },
+  deps: { readonly runtime: Runtime; readonly logger?: Logger; readonly progressPace?: ProgressPace },
 ): Promise<TestClient> {
   const toServer = new PassThrough();
   const toClient = new PassThrough();

@@ -135,6 +135,7 @@ export async function startRuntime(host: TestHost, checkpoint: Checkpoint = noCh
     paths: host.paths,
     uid,
     env: hostEnvironment(),
+    packageEnv: {},
     resourcesDir,
     logger:
       process.env['TEROK_TEST_LOG'] === undefined

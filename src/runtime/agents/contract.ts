@@ -94,7 +94,10 @@ const Route = z.strictObject({
     .describe('How an OAuth token is renewed, on the host.'),
 });
 
-/** What the container sees in place of a secret: values may use {token}, {base_url} and {socket}. */
+/**
+ * What the container sees in place of a secret: values may use {token}, {base_url}, {base_address} (the same
+ * without "http://") and {socket}.
+ */
 const Phantom = z.strictObject({
   env: environmentMap.default({}),
   files: z.array(z.strictObject({ path: absolutePath, content: z.string() })).default([]),
@@ -140,14 +143,21 @@ const Auth = z.strictObject({
 const Approval = z.discriminatedUnion('via', [
   z.strictObject({ via: z.literal('file'), path: absolutePath, content: z.string() }),
   z.strictObject({ via: z.literal('env'), env: environmentMap }),
-  z.strictObject({ via: z.literal('args'), args: argv.min(1) }),
+  z.strictObject({
+    via: z.literal('args'),
+    args: argv.min(1).describe('In front of all others, unless the first of them is given already.'),
+  }),
 ]);
 
 /** How an agent is told the instructions of a task. */
 const Instructions = z.discriminatedUnion('via', [
   z.strictObject({
     via: z.literal('args'),
-    args: argv.min(1).describe('{file} is the path of the instructions in the container.'),
+    args: argv
+      .min(1)
+      .describe(
+        '{file} is the path of the instructions in the container. Must stand anywhere before a subcommand.',
+      ),
   }),
   z.strictObject({
     via: z.literal('toml'),
@@ -186,7 +196,16 @@ const Session = z.discriminatedUnion('id', [
     })
     .describe('It names the id in its output.'),
   z
-    .strictObject({ id: z.literal('file'), file: relativePath, not_found: z.string().min(1) })
+    .strictObject({
+      id: z.literal('file'),
+      file: relativePath.describe('A path segment "*" matches any; the newest file counts.'),
+      pointer: z
+        .string()
+        .startsWith('/')
+        .optional()
+        .describe('Where it stands in JSON; absent: it is all there is.'),
+      not_found: z.string().min(1),
+    })
     .describe('A file below /home/dev that holds it.'),
   z.strictObject({ id: z.literal('none') }).describe('It cannot go on with an earlier conversation.'),
 ]);
@@ -208,6 +227,7 @@ const Headless = z
         subagents: argv.min(1).optional().describe('Flags with {file}, the JSON of the sub-agents.'),
       })
       .prefault({}),
+    model_env: environmentName.optional().describe('Variable that names the model, where no flag does.'),
     env: environmentMap.default({}),
   })
   .superRefine(({ command, resume, options }, context) => {
@@ -252,6 +272,12 @@ const base = {
   route: Route.optional(),
   phantom: z.partialRecord(CredentialKind, Phantom).default({}),
   egress: z.array(hostName).default([]).describe('Hosts it needs besides the proxy.'),
+  files: z
+    .array(z.strictObject({ path: absolutePath, content: z.string() }))
+    .default([])
+    .describe(
+      'Always there, written by the host and read-only: telemetry and self-update off, for instance.',
+    ),
 };
 
 const Agent = z
@@ -289,6 +315,11 @@ const Agent = z
   })
   .superRefine((agent, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    for (const [key, [program]] of Object.entries({
+      command: agent.headless.command,
+      resume: agent.headless.resume ?? [agent.binary],
+    }))
+      if (program !== agent.binary) issue(['headless', key], `begins with "${agent.binary}", the binary`);
     if (agent.headless.resume !== undefined && agent.session.id === 'none')
       issue(['session'], 'headless.resume needs to know where the session id comes from');
     if (agent.headless.resume === undefined && agent.session.id !== 'none')

@@ -1,14 +1,29 @@
 import { z } from 'zod';
+import { INHERIT } from '../core/deep-merge.ts';
+
+const inheritable = <T extends z.ZodType>(value: T) => z.union([value, z.literal(INHERIT)]);
+const inheritMark = z
+  .literal(true)
+  .optional()
+  .describe('Says only that the rest comes from the layers below.');
 
 /** One value for all agents, or a mapping from agent to value with `_default`. `null` unsets. */
 const perAgent = <T extends z.ZodType>(value: T) =>
-  z.union([value, z.record(z.string(), z.union([value, z.null()])), z.null()]);
+  z.union([
+    value,
+    z.object({ [INHERIT]: inheritMark }).catchall(z.union([value, z.literal(INHERIT), z.null()])),
+    z.null(),
+  ]);
 
-const INHERIT = '_inherit';
-const inheritable = <T extends z.ZodType>(value: T) => z.union([value, z.literal(INHERIT)]);
+const instructionList = z.array(z.union([z.string(), z.number(), z.boolean()]));
 
-const SubagentSettings = z.looseObject({
-  name: z.string().min(1).max(64).optional(),
+/** One entry of `subagents`, or the front matter of its file. */
+export const SubagentSettings = z.looseObject({
+  name: z
+    .string()
+    .regex(/^(?=.*\S)[^\p{Cc}\p{Cf}]{1,64}$/u, 'a name of at most 64 visible characters')
+    .optional()
+    .describe('What it is called; may stand in the file instead.'),
   file: z
     .string()
     .min(1)
@@ -16,6 +31,11 @@ const SubagentSettings = z.looseObject({
     .describe('A Markdown file with front matter, relative to the file that names it.'),
   default: z.boolean().optional().describe('Part of every run, not only of those that select it.'),
 });
+
+const NamedSubagent = SubagentSettings.refine(
+  ({ name, file }) => name !== undefined || file !== undefined,
+  'needs a "name", or a "file" that has one',
+);
 
 /**
  * One layer of how agents are run: of `config.yml`, `project.yml`, a preset, a task or a call. Layers are merged
@@ -35,8 +55,8 @@ export const AgentLayer = z
     instructions: inheritable(
       z.union([
         z.string(),
-        z.array(z.string()),
-        z.record(z.string(), z.union([z.string(), z.array(z.string()), z.null()])),
+        instructionList,
+        z.object({ [INHERIT]: inheritMark }).catchall(z.union([z.string(), instructionList, z.null()])),
         z.null(),
       ]),
     )
@@ -45,7 +65,7 @@ export const AgentLayer = z
     unrestricted: inheritable(perAgent(z.union([z.boolean(), z.string()])))
       .optional()
       .describe('false: the agent asks before it acts, and there is no sudo.'),
-    subagents: inheritable(z.union([z.array(z.union([SubagentSettings, z.literal(INHERIT)])), z.null()]))
+    subagents: inheritable(z.union([z.array(z.union([NamedSubagent, z.literal(INHERIT)])), z.null()]))
       .optional()
       .describe('Sub-agents, for agents that know such.'),
   })
@@ -57,8 +77,12 @@ export interface ConfigScope {
   readonly level: 'global' | 'project' | 'preset' | 'task' | 'call';
   /** A file, or words for what is no file. */
   readonly source: string;
-  /** Directory that relative paths in it mean; undefined where there can be none. */
+  /**
+   * Directory that relative paths in it mean. Undefined where files cannot be named at all: a client of ours must
+   * not have the host read a file to it.
+   */
   readonly directory: string | undefined;
+  /** An AgentLayer, checked when it is used. */
   readonly layer: Readonly<Record<string, unknown>>;
 }
 
@@ -96,7 +120,10 @@ export interface ResolveInput {
 /** `config.yml`: the same sections as a project's, for all projects. */
 export interface GlobalConfig {
   readonly file: string;
-  /** Sections as written; a project's own win, key by key. Validated. */
+  /**
+   * Sections for a project's own to be laid over with `deepMerge`. Validated; values are as written but for the
+   * path of a snippet, which is absolute.
+   */
   readonly sections: Readonly<Record<string, unknown>>;
   readonly defaultAgent: string | undefined;
   readonly agent: AgentLayer | undefined;

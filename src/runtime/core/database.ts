@@ -68,6 +68,9 @@ const MIGRATIONS: readonly string[] = [
      outcome TEXT
    ) STRICT;
    CREATE UNIQUE INDEX one_open_approval ON approvals (kind, project, subject) WHERE state = 'pending';`,
+  `ALTER TABLE tasks ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+   ALTER TABLE tasks ADD COLUMN session TEXT;
+   ALTER TABLE tasks ADD COLUMN image TEXT;`,
 ];
 
 /**

@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
 import { Readable } from 'node:stream';
 import { ExecaError, execa } from 'execa';
-import type {
-  Command,
-  CommandRunner,
-  DetachedCommand,
-  DetachedProcess,
-  RunOptions,
-  StreamingProcess,
+import {
+  asNothing,
+  type Command,
+  type CommandRunner,
+  type DetachedCommand,
+  type DetachedProcess,
+  type RunOptions,
+  type StreamingProcess,
 } from './command.ts';
 import { CancelledError, CommandError, HostError } from './errors.ts';
 import { cleanTail } from './untrusted-text.ts';
@@ -89,6 +91,22 @@ export class HostCommandRunner implements CommandRunner {
       ),
       kill: (signal = 'SIGTERM') => void subprocess.kill(signal),
     };
+  }
+
+  /**
+   * Runs a program on the terminal of this process, to its end. Gives its exit code, or as a shell does 128 and the
+   * signal that ended it. Throws HostError when it cannot be started.
+   */
+  async attach(command: Pick<Command<unknown>, 'file' | 'args' | 'env' | 'cwd'>): Promise<number> {
+    try {
+      await execa(command.file, command.args, { ...this.#options(command), stdio: 'inherit' });
+      return 0;
+    } catch (error) {
+      if (!(error instanceof ExecaError)) throw error;
+      if (error.exitCode !== undefined) return error.exitCode;
+      if (error.signal !== undefined) return 128 + constants.signals[error.signal];
+      throw describeFailure({ ...command, parse: asNothing }, error, '');
+    }
   }
 
   async detach(command: DetachedCommand): Promise<DetachedProcess> {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, type FileHandle, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { HostError } from './errors.ts';
 
@@ -53,4 +53,53 @@ export async function readTextIfExists(file: string): Promise<string | undefined
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
+}
+
+const MEGABYTE = 1024 * 1024;
+
+/** A file a person wrote, read as a whole; or why it could not be, in words that follow its name. */
+export type PersonalFile =
+  | { readonly text: string; readonly isAbsent?: undefined; readonly problem?: undefined }
+  | { readonly text?: undefined; readonly isAbsent: boolean; readonly problem: string };
+
+/**
+ * Reads a regular file of UTF-8 text, following links, and at most the allowed size whatever `stat` said a moment
+ * ago. A named pipe, a device, a directory, text that is not UTF-8 and an absent file are problems, never a wait.
+ */
+export async function readPersonalFile(file: string, maxBytes = MEGABYTE): Promise<PersonalFile> {
+  let handle: FileHandle;
+  try {
+    // Without O_NONBLOCK, a named pipe in its place would hold this call for ever.
+    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    if (code === 'ENOENT') return { isAbsent: true, problem: 'does not exist' };
+    return { isAbsent: false, problem: `cannot be read (${code})` };
+  }
+  try {
+    if (!(await handle.stat()).isFile()) return { isAbsent: false, problem: 'is not a regular file' };
+    const buffer = Buffer.alloc(maxBytes + 1);
+    let length = 0;
+    while (length <= maxBytes) {
+      const { bytesRead } = await handle.read(buffer, length, maxBytes + 1 - length, length);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    if (length > maxBytes) return { isAbsent: false, problem: `is larger than ${sizeInWords(maxBytes)}` };
+    const text = decodeUtf8(buffer.subarray(0, length));
+    return text === undefined ? { isAbsent: false, problem: 'is not UTF-8 text' } : { text };
+  } finally {
+    await handle.close();
+  }
+}
+
+const sizeInWords = (bytes: number): string =>
+  bytes >= MEGABYTE ? `${Math.floor(bytes / MEGABYTE)} MB` : `${Math.floor(bytes / 1024)} KB`;
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,7 @@
 import type { Agents } from '../agents/contract.ts';
-import type { Images } from '../images/contract.ts';
+import type { Config } from '../config/contract.ts';
+import { RuntimeError } from '../core/errors.ts';
+import type { ImageRequest, Images } from '../images/contract.ts';
 import type { Projects } from '../projects/contract.ts';
 import type { Check } from './doctor-service.ts';
 
@@ -7,12 +9,46 @@ const MAX_NAMED = 5;
 
 export interface ProjectCheckDeps {
   readonly projects: Projects;
-  readonly agents: Pick<Agents, 'list'>;
-  readonly images: Pick<Images, 'plan'>;
+  readonly config: Pick<Config, 'global' | 'presets' | 'preset'>;
+  readonly agents: Pick<Agents, 'roster'>;
+  readonly images: Pick<Images, 'plan' | 'inventory'>;
+  /** The images of projects that say nothing about theirs. */
+  readonly machineImages: () => Promise<ImageRequest>;
 }
 
 export function projectChecks(deps: ProjectCheckDeps): readonly Check[] {
-  return [projectFiles(deps), agentFiles(deps), readyImages(deps), privileges(deps)];
+  return [
+    configFiles(deps),
+    projectFiles(deps),
+    agentFiles(deps),
+    readyImages(deps),
+    installedAgents(deps),
+    privileges(deps),
+  ];
+}
+
+function configFiles({ config }: ProjectCheckDeps): Check {
+  return {
+    id: 'config.files',
+    run: async () => {
+      const names = await config.presets();
+      const loads = await Promise.allSettled([config.global(), ...names.map((name) => config.preset(name))]);
+      const problems = loads.flatMap((load) => (load.status === 'rejected' ? [messageOf(load.reason)] : []));
+      if (problems.length === 0)
+        return { level: 'ok', message: `config.yml and ${names.length} presets, all readable` };
+      return {
+        level: 'warn',
+        message: nameProblems(problems),
+        fix: 'Correct the named lines. No task starts while config.yml is broken.',
+      };
+    },
+  };
+}
+
+/** What a person's own file is accused of; anything else is a defect and must surface. */
+function messageOf(reason: unknown): string {
+  if (reason instanceof RuntimeError) return reason.message;
+  throw reason;
 }
 
 function projectFiles({ projects }: ProjectCheckDeps): Check {
@@ -34,8 +70,8 @@ function agentFiles({ agents }: ProjectCheckDeps): Check {
   return {
     id: 'agents.files',
     run: async () => {
-      const { agents: valid, broken } = await agents.list();
-      if (broken.length === 0) return { level: 'ok', message: `${valid.length} agents, all readable` };
+      const { entries, broken } = await agents.roster();
+      if (broken.length === 0) return { level: 'ok', message: `${entries.length} agents and tools, all readable` };
       return {
         level: 'warn',
         message: nameProblems(broken.map(({ name, problem }) => `${name} (${problem})`)),
@@ -50,16 +86,33 @@ function nameProblems(problems: readonly string[]): string {
   return `unusable: ${problems.slice(0, MAX_NAMED).join('; ')}${rest}`;
 }
 
-function readyImages({ images }: ProjectCheckDeps): Check {
+function readyImages({ images, machineImages }: ProjectCheckDeps): Check {
   return {
     id: 'images.ready',
     run: async (signal) => {
-      const { missing } = await images.plan(signal);
+      const { missing } = await images.plan(await machineImages(), signal);
       if (missing.length === 0) return { level: 'ok', message: 'all images are built' };
       return {
         level: 'warn',
         message: `not built yet: ${missing.join(', ')}; the first task waits for them`,
         fix: 'Run "terok-mcp setup" to build them now.',
+      };
+    },
+  };
+}
+
+function installedAgents({ images, machineImages }: ProjectCheckDeps): Check {
+  return {
+    id: 'images.agents',
+    run: async (signal) => {
+      const inventory = await images.inventory(await machineImages(), signal);
+      if (inventory === undefined) return { level: 'ok', message: 'no image of agents is built yet' };
+      const { installed, skipped } = inventory;
+      const there = `installed: ${installed.map(({ name, version }) => `${name} ${version}`).join(', ')}`;
+      if (skipped.length === 0) return { level: 'ok', message: there };
+      return {
+        level: 'ok',
+        message: `${there}; not installed: ${skipped.map(({ name, reason }) => `${name} (${reason})`).join('; ')}`,
       };
     },
   };

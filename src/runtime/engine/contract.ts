@@ -132,6 +132,11 @@ export interface ContainerEngine {
   list(labels: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<readonly ContainerState[]>;
   /** Labels of a local image; undefined when there is none of that name. */
   imageLabels(tag: string, signal?: AbortSignal): Promise<Readonly<Record<string, string>> | undefined>;
+  /** Labels of those local images that exist, by the name asked for; one call for all. */
+  labelsOf(
+    names: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
   pull(image: string, progress: Progress, signal?: AbortSignal): Promise<void>;
   /** Makes an image from a root file system archive. */
   importImage(
@@ -142,7 +147,7 @@ export interface ContainerEngine {
   ): Promise<void>;
   /** Builds and, where `tag` is given, names the result once it is complete. Returns the image id. */
   build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<string>;
-  /** Local images that carry this label, intermediate ones of builds aside. */
+  /** Local images that carry this label, the steps of builds among them (untagged, with children). */
   listImages(label: string, signal?: AbortSignal): Promise<readonly ImageState[]>;
   /** Removes a tag or image id. Throws ConflictError while a container or another image needs it. */
   removeImage(image: string, signal?: AbortSignal): Promise<void>;
@@ -174,4 +179,6 @@ export const LABEL = {
   /** JSON of an image's `Inventory`; versions stand besides under `ai.terok.agent.<name>`. */
   inventory: 'ai.terok.inventory',
   agentVersion: 'ai.terok.agent.',
+  /** Marks a build that was asked for although nothing had changed; images on top of it are stale without it. */
+  refresh: 'ai.terok.refresh',
 } as const;

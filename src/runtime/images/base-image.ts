@@ -36,6 +36,8 @@ const WELL_KNOWN_KEYRINGS = [
 /** Sees to it that mmdebstrap is there, or throws HostError with what a person must do. */
 export type PrepareBuilder = (progress: Progress, signal?: AbortSignal) => Promise<void>;
 
+type Labels = Readonly<Record<string, string>>;
+
 /** The image below all layers: Ubuntu where it can be pulled, else a Debian built from the host's own apt sources. */
 export class BaseImage {
   readonly #engine: ContainerEngine;
@@ -62,10 +64,14 @@ export class BaseImage {
     this.#prepareBuilder = deps.prepareBuilder ?? (async () => undefined);
   }
 
-  /** The base this machine has already; undefined when there is none that fits. Asks only for `known` if given. */
-  async find(known: string | undefined, signal?: AbortSignal): Promise<Parent | undefined> {
-    const candidates = known === undefined ? [PUBLISHED_BASE, LOCAL_BASE] : [known];
-    const found = await Promise.all(candidates.map((tag) => this.#inspect(tag, signal)));
+  /** Names a base may have here, the better first. */
+  candidates(named: string | undefined): readonly string[] {
+    return named === undefined ? [PUBLISHED_BASE, LOCAL_BASE] : [named];
+  }
+
+  /** The base this machine has already, going by the labels of what is there; undefined when none fits. */
+  choose(named: string | undefined, labels: ReadonlyMap<string, Labels>): Parent | undefined {
+    const found = this.candidates(named).map((tag) => fitting(tag, labels.get(tag)));
     return found.find((parent) => parent !== undefined);
   }
 
@@ -75,21 +81,28 @@ export class BaseImage {
    */
   async wouldBuild(signal?: AbortSignal): Promise<boolean> {
     if ((await this.#archives.find(archiveName(arch()))) !== undefined) return false;
-    return !(await this.#mayFindRegistry(signal));
+    return !(await this.#mayFindRegistry(PUBLISHED_BASE, signal));
   }
 
-  /** Pulls or builds a base. Throws HostError when neither is possible here. */
-  async provide(progress: Progress, signal?: AbortSignal): Promise<Parent> {
-    const reason = await this.#pull(progress, signal);
-    if (reason === undefined) return { tag: PUBLISHED_BASE, content: undefined };
+  /** Pulls or, where none was named, builds a base. Throws HostError when neither is possible here. */
+  async provide(named: string | undefined, progress: Progress, signal?: AbortSignal): Promise<Parent> {
+    const reason = await this.#pull(named ?? PUBLISHED_BASE, progress, signal);
+    if (reason === undefined) return { tag: named ?? PUBLISHED_BASE, content: undefined };
+    if (named !== undefined) {
+      // Never another one in its place: whoever names a base has a reason.
+      throw new HostError(`The base image ${named} is not here and cannot be pulled: ${reason}`, {
+        hint: 'Check docker.base_image, or bring it here: "terok-mcp podman load -i <archive>".',
+      });
+    }
     progress(
       `${PUBLISHED_BASE} cannot be had: ${reason}. Using Debian ${LOCAL_SUITE} instead; it is not Ubuntu.`,
     );
     const archive = (await this.#archives.find(archiveName(arch()))) ?? (await this.#build(progress, signal));
     progress(`Importing ${LOCAL_BASE} from ${archive}`);
     const content = recipeHash(arch());
+    const labels = { [LABEL.content]: content, [LABEL.layer]: 'base' };
     try {
-      await this.#engine.importImage(archive, LOCAL_BASE, { [LABEL.content]: content }, signal);
+      await this.#engine.importImage(archive, LOCAL_BASE, labels, signal);
     } catch (error) {
       if (signal?.aborted !== true) await this.#archives.drop(archive);
       throw error;
@@ -97,18 +110,29 @@ export class BaseImage {
     return { tag: LOCAL_BASE, content };
   }
 
-  async #inspect(tag: string, signal: AbortSignal | undefined): Promise<Parent | undefined> {
-    const labels = await this.#engine.imageLabels(tag, signal);
-    if (labels === undefined) return undefined;
-    if (tag !== LOCAL_BASE) return { tag, content: undefined };
-    const content = labels[LABEL.content];
-    return content === recipeHash(arch()) ? { tag, content } : undefined;
+  /** Pulls a base anew. One that cannot be pulled is kept, and says so. */
+  async refresh(
+    present: Parent,
+    named: string | undefined,
+    progress: Progress,
+    signal?: AbortSignal,
+  ): Promise<Parent> {
+    const wanted = named ?? PUBLISHED_BASE;
+    const reason = await this.#pull(wanted, progress, signal);
+    if (reason === undefined) return { tag: wanted, content: undefined };
+    progress(`${wanted} cannot be pulled: ${reason}. Keeping ${present.tag} as it is.`);
+    return present;
   }
 
   /** Undefined when it worked, else why not: being offline is an ordinary state of a machine. */
-  async #pull(progress: Progress, signal: AbortSignal | undefined): Promise<string | undefined> {
-    if (!(await this.#mayFindRegistry(signal))) return 'the name of its registry does not resolve';
-    progress(`Pulling ${PUBLISHED_BASE}`);
+  async #pull(
+    image: string,
+    progress: Progress,
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
+    if (image.startsWith('localhost/')) return 'it is of this machine, and no registry has it';
+    if (!(await this.#mayFindRegistry(image, signal))) return 'the name of its registry does not resolve';
+    progress(`Pulling ${image}`);
     const impatience = new AbortController();
     let timer = setTimeout(() => impatience.abort(), PULL_START_MS);
     const onLine: Progress = (line) => {
@@ -119,7 +143,7 @@ export class BaseImage {
     };
     try {
       await this.#engine.pull(
-        PUBLISHED_BASE,
+        image,
         onLine,
         AbortSignal.any([impatience.signal, ...(signal === undefined ? [] : [signal])]),
       );
@@ -133,9 +157,9 @@ export class BaseImage {
     }
   }
 
-  async #mayFindRegistry(signal: AbortSignal | undefined): Promise<boolean> {
+  async #mayFindRegistry(image: string, signal: AbortSignal | undefined): Promise<boolean> {
     if (this.#hasProxy) return true;
-    const isFound = await this.#runner.run(resolveRegistry(PUBLISHED_BASE), { signal }).catch(() => false);
+    const isFound = await this.#runner.run(resolveRegistry(image), { signal }).catch(() => false);
     signal?.throwIfAborted();
     return isFound;
   }
@@ -181,6 +205,13 @@ export class BaseImage {
       throw error;
     });
   }
+}
+
+function fitting(tag: string, labels: Labels | undefined): Parent | undefined {
+  if (labels === undefined) return undefined;
+  if (tag !== LOCAL_BASE) return { tag, content: undefined };
+  const content = labels[LABEL.content];
+  return content === recipeHash(arch()) ? { tag, content } : undefined;
 }
 
 /** mmdebstrap marks its own steps; the rest is what apt and dpkg say. */

@@ -75,7 +75,7 @@ export const dumpAptConfig: Command<string> = { file: 'apt-config', args: ['dump
 export function resolveRegistry(image: string): Command<boolean> {
   return {
     file: 'getent',
-    args: ['ahosts', '--', image.split('/')[0] ?? ''],
+    args: ['ahosts', '--', (image.split('/')[0] ?? '').replace(/:[0-9]+$/, '')],
     okCodes: [0, 1, 2],
     timeoutMs: 5_000,
     parse: ({ exitCode }) => exitCode === 0,

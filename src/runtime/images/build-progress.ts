@@ -12,9 +12,13 @@ export function followBuild(
 ): Progress {
   let lastMs = Number.NEGATIVE_INFINITY;
   return (line) => {
-    const text = line.trim().replace(/\s+/g, ' ');
-    const isStep = /^STEP [0-9]+\/[0-9]+: /.test(text);
-    const isSignOfLife = /^(?:Get:|Unpacking |Setting up )/.test(text);
+    const text = line
+      .trim()
+      .replace(/\s+/g, ' ')
+      .replace(/--mount=\S+ /g, '')
+      .replace(/RUN sh \S+\/install-agent\.sh (\S+) .*/, 'install $1');
+    const isStep = /^STEP [0-9]+\/[0-9]+: (?!LABEL )/.test(text);
+    const isSignOfLife = /^(?:Get:|Unpacking |Setting up |added [0-9]+ packages)/.test(text);
     const now = options.monotonicMs();
     if (!isStep && !(isSignOfLife && now - lastMs >= options.intervalMs)) return;
     lastMs = now;

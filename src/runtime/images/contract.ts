@@ -140,3 +140,32 @@ export interface Images {
    */
   wouldBuildBase(options: { readonly mayAskEngine: boolean }, signal?: AbortSignal): Promise<boolean>;
 }
+
+/** Where a build stands that somebody asked about. */
+export type BuildProgress =
+  | {
+      readonly state: 'building';
+      readonly elapsedMs: number;
+      /** Outside text, not cleaned; undefined before the first. */
+      readonly lastLine: string | undefined;
+    }
+  | { readonly state: 'built'; readonly result: BuildResult };
+
+/** Builds that may take longer than whoever asks for them waits. */
+export interface ImageBuilds {
+  /**
+   * Joins the running build of this very request, or takes the outcome of one that nobody waited for, or starts one.
+   * A failure is thrown once, as the error it was. Without `waitMs` it waits until the end.
+   *
+   * `outlivesCaller`: the build goes on when nobody waits for it; its outcome is kept for the next who asks, for a
+   * quarter of an hour. Otherwise it is cancelled when the last one has left.
+   */
+  join(
+    request: BuildRequest,
+    options: { readonly waitMs?: number | undefined; readonly outlivesCaller: boolean },
+    progress: Progress,
+    signal?: AbortSignal,
+  ): Promise<BuildProgress>;
+  /** Builds that run: reasons for a daemon to stay. */
+  activeCount(): number;
+}

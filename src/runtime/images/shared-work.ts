@@ -65,3 +65,25 @@ async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefi
 
 const cancelled = (signal: AbortSignal): CancelledError =>
   new CancelledError('Preparing the images was cancelled', { cause: signal.reason });
+
+/** Shared work by key: what one key stands for runs once at a time, whoever asked first. */
+export class SharedWorks<T> {
+  readonly #works = new Map<string, { readonly work: SharedWork<T>; waiting: number }>();
+
+  async join(
+    key: string,
+    work: (progress: Progress, signal: AbortSignal) => Promise<T>,
+    progress: Progress,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const shared = this.#works.get(key) ?? { work: new SharedWork(work), waiting: 0 };
+    this.#works.set(key, shared);
+    shared.waiting += 1;
+    try {
+      return await shared.work.join(progress, signal);
+    } finally {
+      shared.waiting -= 1;
+      if (shared.waiting === 0 && this.#works.get(key) === shared) this.#works.delete(key);
+    }
+  }
+}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AgentName, Authorship } from '../agents/contract.ts';
+import { AgentName, Authorship, type Person } from '../agents/contract.ts';
 import { AgentLayer } from '../config/contract.ts';
 import { branchNameProblem } from '../core/branch-name.ts';
 import { ProjectId } from '../core/ids.ts';
@@ -34,114 +34,146 @@ const branchName = z.string().superRefine((name, context) => {
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
 });
 
-/** `project.yml`. Unknown keys are errors; every key says what it does. */
-export const ProjectFile = z.strictObject({
-  project: z
-    .strictObject({
-      id: ProjectId.optional().describe('Must equal the name of the directory; usually left out.'),
-      description: z.string().max(500).optional().describe('One line for people.'),
-      security_class: z
-        .literal('gatekeeping')
-        .default('gatekeeping')
-        .describe('gatekeeping: agents push to the gate only, and a promotion is reviewed.'),
-    })
-    .prefault({}),
-  git: z.strictObject({
-    upstream_url: upstreamUrl.describe(
-      'The real repository: a URL (https, http, git, file) or an absolute path. SSH keys are not supported yet.',
-    ),
-    default_branch: branchName
-      .optional()
-      .describe("Branch tasks start on. Default: the upstream's own HEAD."),
-    reset_mode: z
-      .enum(['none', 'soft', 'hard'])
-      .default('none')
-      .describe(
-        'What a restarted task does to its workspace. none: fetch only; soft: move the branch, keep all changes; hard: move all, uncommitted work is kept under refs/terok/rescue.',
-      ),
-    authorship: z
-      .string()
-      .transform((text) => text.trim().toLowerCase() || 'agent-human')
-      .pipe(Authorship)
-      .default('agent-human')
-      .describe('Author and committer of commits: agent-human, human-agent, agent or human.'),
-    human_name: z
-      .string()
+const personName = z
+  .string()
+  .max(100)
+  .regex(/^(?=.*[^\s.,:;"'])[^<>\p{Cc}]+$/u, 'a name without "<", ">" and control characters');
+const personEmail = z
+  .string()
+  .max(200)
+  .regex(/^[^\s<>\p{Cc}]+$/u, 'an address without spaces, "<" and ">"');
+
+const identity = {
+  authorship: z
+    .string()
+    .transform((text) => text.trim().toLowerCase() || 'agent-human')
+    .pipe(Authorship)
+    .default('agent-human')
+    .describe('Author and committer of commits: agent-human, human-agent, agent or human.'),
+  human_name: personName
+    .optional()
+    .describe('Name of the person in commits. Default: that of config.yml, else git config user.name.'),
+  human_email: personEmail.optional().describe('E-mail address of the person, likewise.'),
+};
+
+const Run = z
+  .strictObject({
+    gpus: GpuSetting.default(false),
+    restricted: z.boolean().default(false).describe('true: no-new-privileges, no sudo inside the container.'),
+    memory: memory
+      .prefault('8g')
+      .describe('Memory limit of a task, like "8g", where the host can enforce it.'),
+    cpus: z
+      .number()
+      .positive()
+      .max(1024)
+      .default(4)
+      .describe('CPU limit of a task, where the host can enforce it.'),
+    pids: z
+      .int()
+      .min(16)
+      .max(100_000)
+      .default(2048)
+      .describe('Process limit of a task, where the host can enforce it.'),
+    shutdown_timeout: z
+      .int()
+      .min(0)
+      .max(600)
+      .default(10)
+      .describe('Seconds between TERM and KILL when a task is stopped.'),
+    timeout: z
+      .int()
       .min(1)
-      .max(100)
-      .optional()
-      .describe('Name of the person in commits. Default: that of config.yml, else git config user.name.'),
-    human_email: z.string().min(1).max(200).optional().describe('E-mail address of the person, likewise.'),
-  }),
+      .max(86_400)
+      .default(1800)
+      .describe('Seconds a headless run may take; then exit code 124. agent.timeout wins over it.'),
+  })
+  .describe('What tasks are given of the host.');
+
+const Promotion = z
+  .strictObject({
+    approval: PromotionApproval.default('human').describe(
+      'human: a promotion waits for "terok-mcp approve"; supervisor: the calling assistant decides; disabled: none.',
+    ),
+    expires_minutes: z
+      .int()
+      .min(1)
+      .max(10_080)
+      .default(1440)
+      .describe('How long a parked promotion can be approved.'),
+  })
+  .describe("How agents' work goes upstream.");
+
+const choices = {
   default_agent: AgentName.optional().describe(
     'Agent for tasks that name none. Default: that of config.yml, else claude.',
   ),
   preset: z.string().min(1).max(64).optional().describe('Preset for tasks that name none.'),
-  agent: AgentLayer.optional(),
-  docker: DockerSettings.prefault({}),
-  run: z
-    .strictObject({
-      gpus: GpuSetting.default(false),
-      restricted: z
-        .boolean()
-        .default(false)
-        .describe('true: no-new-privileges, no sudo inside the container.'),
-      memory: memory
-        .default(8 * 1024 ** 3)
-        .describe('Memory limit of a task, like "8g", where the host can enforce it.'),
-      cpus: z
-        .number()
-        .positive()
-        .max(1024)
-        .default(4)
-        .describe('CPU limit of a task, where the host can enforce it.'),
-      pids: z
-        .int()
-        .min(16)
-        .max(100_000)
-        .default(2048)
-        .describe('Process limit of a task, where the host can enforce it.'),
-      shutdown_timeout: z
-        .int()
-        .min(0)
-        .max(600)
-        .default(10)
-        .describe('Seconds between TERM and KILL when a task is stopped.'),
-      timeout: z
-        .int()
-        .min(1)
-        .max(86_400)
-        .default(1800)
-        .describe('Seconds a headless run may take; then exit code 124.'),
-    })
-    .prefault({}),
-  promotion: z
-    .strictObject({
-      approval: PromotionApproval.default('human').describe(
-        'human: a promotion waits for "terok-mcp approve"; supervisor: the calling assistant decides; disabled: none.',
-      ),
-      expires_minutes: z
-        .int()
-        .min(1)
-        .max(10_080)
-        .default(1440)
-        .describe('How long a parked promotion can be approved.'),
-    })
-    .prefault({}),
-  relay: z
-    .strictObject({
-      endpoint: z
-        .string()
-        .regex(
-          /^(?:tcp:\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|unix:\/\/\/.+)$/,
-          'like "tcp://127.0.0.1:8090" or "unix:///run/x.sock"',
-        )
-        .describe(
-          "One endpoint of the host that tasks reach at localhost:9419, for an agent's model traffic.",
+  agent: AgentLayer.optional().describe('How agents are run; the layers are merged, this one among them.'),
+};
+
+/** `config.yml`: for all projects, each of which may say otherwise key by key. Everything may be left out. */
+export const ConfigFile = z
+  .strictObject({
+    ...choices,
+    docker: DockerSettings.optional().describe('Images; a path is relative to config.yml.'),
+    git: z.strictObject(identity).optional().describe('Who commits.'),
+    run: Run.optional().describe('What tasks are given of the host.'),
+    promotion: Promotion.optional().describe("How agents' work goes upstream."),
+  })
+  .describe('config.yml of terok-mcp.');
+
+/** `project.yml`. Unknown keys are errors; every key says what it does. */
+export const ProjectFile = z
+  .strictObject({
+    project: z
+      .strictObject({
+        id: ProjectId.optional().describe('Must equal the name of the directory; usually left out.'),
+        description: z.string().max(500).optional().describe('One line for people.'),
+        security_class: z
+          .literal('gatekeeping')
+          .default('gatekeeping')
+          .describe('gatekeeping: agents push to the gate only, and a promotion is reviewed.'),
+      })
+      .prefault({})
+      .describe('The project itself.'),
+    git: z
+      .strictObject({
+        upstream_url: upstreamUrl.describe(
+          'The real repository: a URL (https, http, git, file) or an absolute path. SSH keys are not supported yet.',
         ),
-    })
-    .optional(),
-});
+        default_branch: branchName
+          .optional()
+          .describe("Branch tasks start on. Default: the upstream's own HEAD."),
+        reset_mode: z
+          .enum(['none', 'soft', 'hard'])
+          .default('none')
+          .describe(
+            'What a restarted task does to its workspace. none: fetch only; soft: move the branch, keep all changes; hard: move all, uncommitted work is kept under refs/terok/rescue.',
+          ),
+        ...identity,
+      })
+      .describe('Its repository, and who commits.'),
+    ...choices,
+    docker: DockerSettings.prefault({}).describe('Images; a path is relative to project.yml.'),
+    run: Run.prefault({}).describe('What tasks are given of the host.'),
+    promotion: Promotion.prefault({}).describe("How agents' work goes upstream."),
+    relay: z
+      .strictObject({
+        endpoint: z
+          .string()
+          .regex(
+            /^(?:tcp:\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|unix:\/\/\/.+)$/,
+            'like "tcp://127.0.0.1:8090" or "unix:///run/x.sock"',
+          )
+          .describe(
+            "One endpoint of the host that tasks reach at localhost:9419, for an agent's model traffic.",
+          ),
+      })
+      .optional()
+      .describe('A service of this machine for tasks.'),
+  })
+  .describe('project.yml of terok-mcp.');
 export type ProjectFile = z.infer<typeof ProjectFile>;
 
 export interface Project {
@@ -149,7 +181,16 @@ export interface Project {
   readonly file: string;
   /** Where `file` lies, with `instructions.md` and whatever else it names. */
   readonly directory: string;
+  /** Those of config.yml with the project's own laid over; `agent` is the project's own layer alone. */
   readonly settings: ProjectFile;
+  /** Top-level keys that its own file has, for people who ask where a setting comes from. */
+  readonly ownKeys?: readonly string[] | undefined;
+}
+
+/** The person behind the agents, for commits. */
+export interface HumanIdentity {
+  /** What the project or config.yml says, else git's own configuration of this user; undefined where nobody says. */
+  of(project: Project): Promise<Person | undefined>;
 }
 
 export interface ProjectProblem {
@@ -158,7 +199,10 @@ export interface ProjectProblem {
 }
 
 export interface Projects {
-  /** Valid projects, and those whose file is broken with what is wrong; sorted by id. */
+  /**
+   * Valid projects, and those whose file is broken with what is wrong; sorted by id. Throws InvalidInputError for a
+   * broken config.yml, as `get` does: no project could be told what it says.
+   */
   list(): Promise<{ readonly projects: readonly Project[]; readonly broken: readonly ProjectProblem[] }>;
   /** Throws NotFoundError (with the nearest names) or InvalidInputError (file, line, key). */
   get(id: string): Promise<Project>;

@@ -1,27 +1,30 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { link, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Config, GlobalConfig } from '../config/contract.ts';
 import { branchNameProblem } from '../core/branch-name.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../core/errors.ts';
+import { readPersonalFile } from '../core/files.ts';
 import { ProjectId } from '../core/ids.ts';
 import { nearestNames } from '../core/nearest.ts';
-import { cleanLine, cleanText } from '../core/untrusted-text.ts';
+import { cleanLine } from '../core/untrusted-text.ts';
 import { parseUpstreamUrl, withoutCredentials } from '../core/upstream-url.ts';
+import { documentError } from '../core/yaml-document.ts';
 import type { Project, ProjectProblem, Projects } from './contract.ts';
-import { type DocumentProblem, parseProjectDocument } from './project-document.ts';
+import { parseProjectDocument } from './project-document.ts';
 import { renderProjectFile } from './project-template.ts';
 
 const FILE_NAME = 'project.yml';
-const MAX_FILE_BYTES = 1024 * 1024;
 const UPSTREAM_HINT = 'Give an https, http, git or file URL, or the absolute path of a repository.';
 
 /** Projects as directories with a `project.yml`. Nothing is cached: an edit counts from the next call on. */
 export class ProjectStore implements Projects {
   readonly #directory: string;
+  readonly #config: Pick<Config, 'global'>;
 
-  constructor(deps: { readonly directory: string }) {
+  constructor(deps: { readonly directory: string; readonly config: Pick<Config, 'global'> }) {
     this.#directory = deps.directory;
+    this.#config = deps.config;
   }
 
   async list(): Promise<{
@@ -30,7 +33,8 @@ export class ProjectStore implements Projects {
   }> {
     const projects: Project[] = [];
     const broken: ProjectProblem[] = [];
-    for (const name of await this.#names()) {
+    const [names, global] = await Promise.all([this.#names(), this.#config.global()]);
+    for (const name of names) {
       const id = ProjectId.safeParse(name);
       if (!id.success) {
         const reason = id.error.issues[0]?.message ?? 'invalid';
@@ -41,7 +45,7 @@ export class ProjectStore implements Projects {
         continue;
       }
       try {
-        projects.push(await this.#load(id.data));
+        projects.push(await this.#load(id.data, global));
       } catch (error) {
         if (!(error instanceof InvalidInputError || error instanceof NotFoundError)) throw error;
         broken.push({ id: name, problem: error.message });
@@ -54,7 +58,7 @@ export class ProjectStore implements Projects {
     const parsed = ProjectId.safeParse(id);
     if (parsed.success) {
       const names = await this.#names();
-      if (names.includes(parsed.data)) return await this.#load(parsed.data);
+      if (names.includes(parsed.data)) return await this.#load(parsed.data, await this.#config.global());
     }
     throw await this.#unknown(id);
   }
@@ -91,13 +95,14 @@ export class ProjectStore implements Projects {
       );
     }
     const file = this.#file(id.data);
+    const global = await this.#config.global();
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     if (!(await writeNewFile(file, renderProjectFile(input)))) {
       throw new ConflictError(`The project "${id.data}" exists already`, {
         hint: `Edit ${file}, or choose another id.`,
       });
     }
-    return await this.#load(id.data);
+    return await this.#load(id.data, global);
   }
 
   #file(name: string): string {
@@ -121,16 +126,18 @@ export class ProjectStore implements Projects {
       .sort();
   }
 
-  async #load(id: ProjectId): Promise<Project> {
+  async #load(id: ProjectId, global: GlobalConfig): Promise<Project> {
     const file = this.#file(id);
-    const { settings, problems } = parseProjectDocument(await readBounded(file));
-    if (settings === undefined) throw describe(file, problems);
-    if (settings.project.id !== undefined && settings.project.id !== id) {
-      throw describe(file, [
-        { line: 1, key: 'project.id', problem: `must equal the name of the directory, "${id}"` },
-      ]);
+    const { text, problem } = await readPersonalFile(file);
+    if (text === undefined) {
+      throw new InvalidInputError(`${file}: ${problem}`, {
+        hint: `Make ${file} a readable file with a "git" section.`,
+      });
     }
-    return { id, file, settings };
+    const parsed = parseProjectDocument(text, { id, inherited: global.sections });
+    if (parsed.settings === undefined) throw documentError(file, parsed.problems);
+    const { settings, ownKeys } = parsed;
+    return { id, file, directory: path.dirname(file), settings, ownKeys };
   }
 
   async #unknown(id: string): Promise<NotFoundError> {
@@ -146,48 +153,6 @@ export class ProjectStore implements Projects {
               .join(', ')}.`
           : 'Make one with "terok-mcp project create <id> --upstream <url>".';
     return new NotFoundError(`No project named "${cleanLine(id, 64)}"`, { hint });
-  }
-}
-
-function describe(file: string, problems: readonly DocumentProblem[]): InvalidInputError {
-  const lines = problems.map(
-    ({ line, key, problem }) => `${file}:${line}: ${key === '' ? '' : `${key}: `}${problem}`,
-  );
-  const [first = `${file}: is not valid`, ...others] = lines;
-  return new InvalidInputError(others.length === 0 ? first : `${first} (and ${others.length} more)`, {
-    hint: `Correct ${file}.`,
-    ...(others.length === 0 ? {} : { details: cleanText(others.slice(0, 20).join('\n')) }),
-  });
-}
-
-/** Reads at most the allowed size, whatever `stat` said a moment ago. */
-async function readBounded(file: string): Promise<string> {
-  const unreadable = (problem: string, cause?: unknown) =>
-    new InvalidInputError(`${file}: ${problem}`, {
-      hint: `Make ${file} a readable file with a "git" section.`,
-      cause,
-    });
-  // Without O_NONBLOCK, a named pipe in its place would hold this call for ever.
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch(
-    (error: NodeJS.ErrnoException) => {
-      throw unreadable(
-        error.code === 'ENOENT' ? 'does not exist' : `cannot be read (${error.code ?? 'unknown error'})`,
-        error,
-      );
-    },
-  );
-  try {
-    if (!(await handle.stat()).isFile()) throw unreadable('is not a regular file');
-    const { buffer, bytesRead } = await handle.read(
-      Buffer.alloc(MAX_FILE_BYTES + 1),
-      0,
-      MAX_FILE_BYTES + 1,
-      0,
-    );
-    if (bytesRead > MAX_FILE_BYTES) throw unreadable('is larger than 1 MB');
-    return buffer.toString('utf8', 0, bytesRead);
-  } finally {
-    await handle.close();
   }
 }
 

@@ -17,15 +17,39 @@ git:
   upstream_url: ${scalar(input.upstreamUrl)}
   # The branch tasks start on. Default: the upstream's own HEAD.
   ${branch}
+  # authorship: agent-human # author and committer: agent-human, human-agent, agent, human
+  # human_name: Ada Lovelace
+  # human_email: ada@example.org
 
-promotion:
-  # Who lets work on to the upstream. human: it waits for "terok-mcp approve"; supervisor: the calling
-  # assistant decides; disabled: nobody.
-  approval: human
-  # expires_minutes: 1440
+# What follows is inherited from config.yml, key by key, where it stands there and not here.
+
+# default_agent: claude
+# preset: thorough        # a file of presets/, for tasks that name none
+
+# agent:                  # a mapping from agent to value, with _default, wherever agents differ
+#   model: sonnet
+#   max_turns: 50
+#   unrestricted: true    # false: the agent asks before it acts, and there is no sudo
+#   instructions:         # the file instructions.md beside this one is appended
+#     - _inherit          # the bundled text
+#     - Use the Makefile.
+#   subagents:
+#     - file: reviewer.md # Markdown with front matter, beside this file
+#       default: true
+
+# docker:
+#   base_image: ubuntu:24.04
+#   user_snippet_inline: |
+#     RUN apt-get update && apt-get install -y make
+
+# promotion:
+#   # Who lets work on to the upstream. human: it waits for "terok-mcp approve"; supervisor: the calling
+#   # assistant decides; disabled: nobody.
+#   approval: human
+#   expires_minutes: 1440
 
 # run:
-#   default_agent: scripted
+#   gpus: false             # all, nvidia, nvidia:0, or a list
 #   restricted: false       # true: no sudo inside the container
 #   memory: 8g
 #   cpus: 4

@@ -1,6 +1,6 @@
 import type { CommandRunner } from '../core/command.ts';
 import type { Paths } from '../core/paths.ts';
-import type { Images } from '../images/contract.ts';
+import type { ImageRequest, Images } from '../images/contract.ts';
 import { containersConfStep, inspectContainersHost, isCgroupV2 } from './containers-conf.ts';
 import { tunDeviceStep, userNamespacesStep } from './devices.ts';
 import { findProgram, hostPathExists } from './host-loader.ts';
@@ -14,6 +14,7 @@ export interface HostStagesDeps {
   readonly runner: CommandRunner;
   readonly paths: Paths;
   readonly images: Images;
+  readonly machineImages: () => Promise<ImageRequest>;
   readonly uid: number;
   readonly userName: string;
   /** PATH and the directories of system programs. */
@@ -53,6 +54,6 @@ export function hostStages(deps: HostStagesDeps): readonly Stage[] {
         host: async () => inspectContainersHost({ isRoot, hasCrun: await hasCrun() }),
       }),
     ],
-    [imagesStep({ images: deps.images, hasStore })],
+    [imagesStep({ images: deps.images, machineImages: deps.machineImages, hasStore })],
   ];
 }

@@ -45,7 +45,9 @@ function parseEntry(line: string): {
 } {
   const match = /^\S+ (stdout|stderr) ([FP]) (.*)$/s.exec(line);
   if (match === null) return { stream: 'stdout', isPartial: false, text: line };
-  return { stream: match[1] ?? 'stdout', isPartial: match[2] === 'P', text: match[3] ?? '' };
+  // A terminal ends its lines with both characters.
+  const text = (match[3] ?? '').replace(/\r$/, '');
+  return { stream: match[1] ?? 'stdout', isPartial: match[2] === 'P', text };
 }
 
 const cut = (text: string): string =>

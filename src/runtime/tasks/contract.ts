@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { EventActor } from '../core/event-log.ts';
 import type { TaskId } from '../core/ids.ts';
+import type { Progress } from '../engine/contract.ts';
 import type { EgressRule, RefusedConnection } from '../shield/contract.ts';
 
 /**
@@ -100,8 +101,12 @@ export interface LogPage {
 }
 
 export interface Tasks {
-  /** Makes a running sandbox. Returns when the container runs; `waitFor` tells when its workspace is ready. */
-  create(input: CreateTaskInput, signal?: AbortSignal): Promise<CreatedTask>;
+  /**
+   * Makes a running sandbox. Returns when the container runs; `waitFor` tells when its workspace is ready.
+   * `progress` hears of images that are built for it. Throws HostError when the agent is not in the image, or a GPU
+   * is asked for and absent; then, as after every failure, nothing of the task is left.
+   */
+  create(input: CreateTaskInput, signal?: AbortSignal, progress?: Progress): Promise<CreatedTask>;
   list(filter?: {
     readonly project?: string | undefined;
     readonly state?: TaskState | undefined;

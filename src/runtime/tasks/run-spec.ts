@@ -1,5 +1,12 @@
-import type { AgentFile } from '../agents/contract.ts';
-import { type ContainerSpec, type EngineInfo, type IdMapping, LABEL } from '../engine/contract.ts';
+import { AGENT_CONFIG, type AgentRun } from '../agents/contract.ts';
+import {
+  type ContainerSpec,
+  type EngineInfo,
+  type IdMapping,
+  LABEL,
+  type Mount,
+} from '../engine/contract.ts';
+import type { GpuGrant } from '../gpus/contract.ts';
 import type { Project } from '../projects/contract.ts';
 import type { Task } from './contract.ts';
 import type { TaskPaths } from './task-files-store.ts';
@@ -16,7 +23,8 @@ const SUDO_CAPABILITIES = ['AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SE
 export interface RunSpecInput {
   readonly task: Task;
   readonly project: Project;
-  readonly agent: AgentFile;
+  readonly run: AgentRun;
+  readonly gpu: GpuGrant;
   readonly image: string;
   readonly paths: TaskPaths;
   readonly networkPath: string;
@@ -28,28 +36,26 @@ export interface RunSpecInput {
 
 /** One task's container, whole (pure). The isolation here is not negotiable by project or caller, only tightened. */
 export function runSpec(input: RunSpecInput): ContainerSpec {
-  const { task, project, agent, paths } = input;
-  const { git, run, relay } = project.settings;
+  const { task, project, run, paths } = input;
+  const { git, run: limits, relay } = project.settings;
   return {
     name: task.container,
     hostname: task.id,
     image: input.image,
-    command: command(task, agent, input.timeoutS),
+    command: command(task, run, input.timeoutS),
     workdir: '/workspace',
     user: CONTAINER_USER,
     idMapping: input.idMapping,
+    // Ours last: no agent and no GPU moves the task away from its gate.
     environment: {
+      ...run.environment,
+      ...input.gpu.environment,
       TASK_ID: task.id,
       PROJECT_NAME: task.project,
       REPO_ROOT: '/workspace',
       CODE_REPO: `http://localhost:9418/${task.project}.git`,
       GIT_BRANCH: task.baseBranch,
       GIT_RESET_MODE: git.reset_mode,
-      GIT_AUTHOR_NAME: agent.title,
-      GIT_AUTHOR_EMAIL: `${agent.name}@terok.invalid`,
-      GIT_COMMITTER_NAME: agent.title,
-      GIT_COMMITTER_EMAIL: `${agent.name}@terok.invalid`,
-      ...(task.restricted ? {} : { TEROK_UNRESTRICTED: '1' }),
       ...(relay === undefined ? {} : { TEROK_RELAY: '1' }),
     },
     labels: {
@@ -61,28 +67,46 @@ export function runSpec(input: RunSpecInput): ContainerSpec {
     },
     mounts: [
       { hostPath: paths.workspace, containerPath: '/workspace', readOnly: false },
-      { hostPath: paths.agentConfig, containerPath: '/home/dev/.terok', readOnly: false },
+      { hostPath: paths.agentState, containerPath: '/home/dev/.terok', readOnly: false },
       { hostPath: paths.services, containerPath: '/run/terok', readOnly: true },
+      ...configMounts(run, paths),
     ],
+    devices: input.gpu.devices,
+    terminal: task.mode === 'dev',
     network: { kind: 'namespace', path: input.networkPath },
     capabilities: task.restricted ? [] : SUDO_CAPABILITIES,
     noNewPrivileges: task.restricted,
     limits:
       input.engine.limitsUnavailable === undefined
-        ? { memoryBytes: run.memory, pids: run.pids, cpus: run.cpus }
+        ? { memoryBytes: limits.memory, pids: limits.pids, cpus: limits.cpus }
         : undefined,
     log: { hostPath: paths.log, maxBytes: MAX_LOG_BYTES },
-    stopTimeoutS: run.shutdown_timeout,
+    stopTimeoutS: limits.shutdown_timeout,
     // `terok-init` keeps the time limit; this one holds when the agent has stopped whatever keeps it.
     lifetimeS: task.mode === 'headless' ? input.timeoutS + START_UP_S : undefined,
   };
 }
 
-function command(task: Task, agent: AgentFile, timeoutS: number): readonly string[] {
+/** The whole directory, and by itself each file that a program looks for elsewhere. All read-only. */
+function configMounts({ files }: AgentRun, { agentConfig }: TaskPaths): readonly Mount[] {
+  return [
+    { hostPath: agentConfig, containerPath: AGENT_CONFIG, readOnly: true },
+    ...files.flatMap(({ path, mountedAt }) =>
+      mountedAt === undefined
+        ? []
+        : [{ hostPath: `${agentConfig}/${path}`, containerPath: mountedAt, readOnly: true }],
+    ),
+  ];
+}
+
+function command(task: Task, run: AgentRun, timeoutS: number): readonly string[] {
   switch (task.mode) {
     case 'headless':
-      return ['terok-init', 'headless', String(timeoutS), ...agent.headless.command];
+      if (run.command === undefined) throw new Error('a headless run was planned without a command');
+      return ['terok-init', 'headless', String(timeoutS), ...run.command];
     case 'interactive':
       return ['terok-init', 'interactive'];
+    case 'dev':
+      return ['terok-init', 'dev'];
   }
 }

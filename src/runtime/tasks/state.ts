@@ -37,13 +37,15 @@ const EXIT_CLONE_FAILED = 70;
 const EXIT_WORKSPACE_NOT_EMPTY = 128;
 
 /** What the end of a container means for its task. `container` is undefined when it is no longer there. */
-export function endingOf(task: Pick<Task, 'state'>, container: ContainerState | undefined): Ending {
+export function endingOf(task: Pick<Task, 'state' | 'mode'>, container: ContainerState | undefined): Ending {
   if (container === undefined) {
     return { state: 'failed', exitCode: undefined, failure: 'its container was removed from outside' };
   }
-  const { exitCode } = container;
+  const { exitCode, wasOutOfMemory } = container;
   if (task.state === 'stopping') return { state: 'stopped', exitCode, failure: undefined };
-  if (exitCode === 0) return { state: 'completed', exitCode, failure: undefined };
+  // A shell ends with the code of its last command, which says nothing about the person who left it.
+  const wasLeft = task.mode === 'dev' && task.state === 'running' && !wasOutOfMemory;
+  if (exitCode === 0 || wasLeft) return { state: 'completed', exitCode, failure: undefined };
   return { state: 'failed', exitCode, failure: describeExit(task, container) };
 }
 

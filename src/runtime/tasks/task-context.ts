@@ -1,4 +1,3 @@
-import type { Agents } from '../agents/contract.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import type { Clock } from '../core/clock.ts';
 import type { EventLog } from '../core/event-log.ts';
@@ -6,6 +5,7 @@ import type { KeyedMutex } from '../core/keyed-mutex.ts';
 import type { Logger } from '../core/log.ts';
 import type { ContainerEngine } from '../engine/contract.ts';
 import type { Gate } from '../gate/contract.ts';
+import type { Gpus } from '../gpus/contract.ts';
 import type { Images } from '../images/contract.ts';
 import type { Projects } from '../projects/contract.ts';
 import type { Shield } from '../shield/contract.ts';
@@ -18,7 +18,7 @@ import type { TaskStore } from './task-store.ts';
 /** What the parts of `tasks` share: collaborators by contract, and this folder's own stores. */
 export interface TaskContext {
   readonly projects: Projects;
-  readonly agents: Agents;
+  readonly gpus: Gpus;
   readonly engine: ContainerEngine;
   readonly images: Images;
   readonly gate: Gate;

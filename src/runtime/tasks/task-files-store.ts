@@ -1,14 +1,21 @@
 import { chmod, chown, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import type { AgentConfigFile } from '../agents/contract.ts';
 import { asNothing, type CommandRunner } from '../core/command.ts';
 import { writeFileAtomic } from '../core/files.ts';
 import type { Paths } from '../core/paths.ts';
 import type { Task } from './contract.ts';
 
-/** Where one task's files are on the host. Only `workspace` and `agentConfig` are writable from inside. */
+/**
+ * Where one task's files are on the host. Only `workspace` and `agentState` are writable from inside, and nothing
+ * of ours reads either.
+ */
 export interface TaskPaths {
   readonly root: string;
   readonly workspace: string;
+  /** What the agent keeps of its own. */
+  readonly agentState: string;
+  /** What the agent is told; mounted read-only. */
   readonly agentConfig: string;
   readonly log: string;
   /** Mounted read-only at /run/terok. */
@@ -38,6 +45,7 @@ export class TaskFilesStore {
     return {
       root,
       workspace: path.join(root, 'workspace-dangerous'),
+      agentState: path.join(root, 'agent-state'),
       agentConfig: path.join(root, 'agent-config'),
       log: path.join(root, 'logs/container.log'),
       services,
@@ -50,11 +58,26 @@ export class TaskFilesStore {
     const paths = this.pathsOf(task);
     await mkdir(paths.root, { recursive: true, mode: 0o700 });
     await mkdir(path.dirname(paths.log), { recursive: true, mode: 0o700 });
-    for (const writable of [paths.workspace, paths.agentConfig]) {
+    for (const writable of [paths.workspace, paths.agentState]) {
       await mkdir(writable, { recursive: true, mode: 0o700 });
       await chown(writable, owner.uid, owner.gid);
     }
+    await makeReadable(paths.agentConfig);
     await this.createServices(task);
+  }
+
+  /**
+   * Writes what the agent is told, each file as a whole. Replaces what stands there; a container that runs goes on
+   * seeing the file it was given where that is mounted by itself.
+   */
+  async writeConfig(task: Pick<Task, 'id' | 'project'>, files: readonly AgentConfigFile[]): Promise<void> {
+    const { agentConfig } = this.pathsOf(task);
+    for (const file of files) {
+      const target = path.join(agentConfig, file.path);
+      if (!target.startsWith(`${agentConfig}/`)) throw new Error(`${file.path} is outside of agent-config`);
+      for (const directory of parentsBelow(agentConfig, target)) await makeReadable(directory);
+      await writeFileAtomic(target, file.content, file.isExecutable ? 0o755 : 0o644);
+    }
   }
 
   /** The parent is private, so modes in here only decide what the container may do. */
@@ -123,6 +146,18 @@ export class TaskFilesStore {
   async servicesOnDisk(): Promise<readonly string[]> {
     return await listDirectory(this.#deps.paths.services);
   }
+}
+
+/** For the container's user, whatever the umask; the task's own directory above lets nobody else in. */
+async function makeReadable(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  await chmod(directory, 0o755);
+}
+
+/** Directories between the two, outermost first. */
+function parentsBelow(directory: string, file: string): readonly string[] {
+  const parent = path.dirname(file);
+  return parent === directory ? [] : [...parentsBelow(directory, parent), parent];
 }
 
 async function listDirectory(directory: string): Promise<readonly string[]> {

@@ -1,39 +1,45 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { AgentFile } from '../agents/contract.ts';
 import { ConflictError } from '../core/errors.ts';
 import { newTaskId, type TaskId } from '../core/ids.ts';
 import { Scope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
-import type { Project } from '../projects/contract.ts';
-import type { CreateTaskInput, Task } from './contract.ts';
+import type { Progress } from '../engine/contract.ts';
+import { imageOf } from './agent-image.ts';
+import type { CreatedTask, CreateTaskInput, Task, TaskMode } from './contract.ts';
 import { CONTAINER_USER, runSpec } from './run-spec.ts';
 import type { TaskContext } from './task-context.ts';
+import type { TaskPlan, TaskPlanner } from './task-planner.ts';
 
-interface Plan {
+/** One creation: its plan, and what it is known by from now on. */
+interface Launch extends TaskPlan {
   readonly task: Task;
   readonly token: Secret;
-  readonly project: Project;
-  readonly agent: AgentFile;
-  readonly prompt: string | undefined;
-  readonly timeoutS: number;
 }
+
+/** The part of a container's name that tells what it is for. */
+const KIND: Readonly<Record<TaskMode, string>> = { headless: 'run', interactive: 'cli', dev: 'dev' };
 
 /** Brings a task into being: intent first, then everything it needs at once, and all of it or nothing. */
 export class TaskLauncher {
   readonly #context: TaskContext;
+  readonly #planner: TaskPlanner;
   readonly #launches = new Map<
     TaskId,
     { readonly cancel: AbortController; readonly done: Promise<unknown> }
   >();
   readonly #stopping = new AbortController();
 
-  constructor(context: TaskContext) {
+  constructor(context: TaskContext, deps: { readonly planner: TaskPlanner }) {
     this.#context = context;
+    this.#planner = deps.planner;
   }
 
-  async create(input: CreateTaskInput, signal?: AbortSignal): Promise<Task> {
-    const project = await this.#context.projects.get(input.project);
-    const agent = await this.#context.agents.get(input.agent ?? project.settings.run.default_agent);
+  async create(
+    input: CreateTaskInput,
+    signal?: AbortSignal,
+    progress: Progress = () => undefined,
+  ): Promise<CreatedTask> {
+    const plan = await this.#planner.plan(input);
     const id = this.#unusedId();
     const cancel = new AbortController();
     const either = AbortSignal.any([
@@ -42,7 +48,7 @@ export class TaskLauncher {
       ...(signal === undefined ? [] : [signal]),
     ]);
     const launch = this.#context.mutex.run(id, () =>
-      this.#launch(this.#writeIntent(id, project, agent, input), either),
+      this.#launch(this.#writeIntent(id, plan, input), progress, either),
     );
     this.#launches.set(id, { cancel, done: launch.catch(() => undefined) });
     return await launch.finally(() => this.#launches.delete(id));
@@ -61,19 +67,19 @@ export class TaskLauncher {
     await Promise.all([...this.#launches.values()].map(({ done }) => done));
   }
 
-  #writeIntent(id: TaskId, project: Project, agent: AgentFile, input: CreateTaskInput): Plan {
+  #writeIntent(id: TaskId, plan: TaskPlan, input: CreateTaskInput): Launch {
     const { store, events, clock, checkpoint } = this.#context;
+    const { project, agent, mode, restricted } = plan;
     const token = new Secret(`terok-g-${randomBytes(32).toString('hex')}`);
-    const mode = input.prompt === undefined ? 'interactive' : 'headless';
     const task: Task = {
       id,
       project: project.id,
-      name: input.name ?? `${agent.name}-${id}`,
+      name: input.name ?? `${mode === 'dev' ? mode : agent.name}-${id}`,
       mode,
       agent: agent.name,
-      restricted: input.restricted ?? project.settings.run.restricted,
+      restricted,
       state: 'creating',
-      container: `${project.id}-${mode === 'headless' ? 'run' : 'cli'}-${id}`,
+      container: `${project.id}-${KIND[mode]}-${id}`,
       baseBranch: '',
       exitCode: undefined,
       failure: undefined,
@@ -81,7 +87,13 @@ export class TaskLauncher {
       startedAt: undefined,
       finishedAt: undefined,
     };
-    store.insert(task, input.prompt, createHash('sha256').update(token.reveal()).digest());
+    store.insert({
+      task,
+      prompt: input.prompt,
+      tokenHash: createHash('sha256').update(token.reveal()).digest(),
+      settings: plan.settings,
+      session: plan.run.session,
+    });
     events.record({
       project: project.id,
       task: id,
@@ -90,43 +102,39 @@ export class TaskLauncher {
       data: { mode, agent: agent.name },
     });
     checkpoint('create:intent-written');
-    return {
-      task,
-      project,
-      agent,
-      prompt: input.prompt,
-      timeoutS: input.timeoutS ?? project.settings.run.timeout,
-      token,
-    };
+    return { ...plan, task, token };
   }
 
-  async #launch(plan: Plan, signal?: AbortSignal): Promise<Task> {
-    const { engine, events, store, changes, checkpoint, clock } = this.#context;
-    const { task, project } = plan;
+  async #launch(launch: Launch, progress: Progress, signal: AbortSignal): Promise<CreatedTask> {
+    const { engine, events, store, changes, checkpoint, clock, gpus } = this.#context;
+    const { task, project } = launch;
     const scope = new Scope();
     try {
       // Neither needs the other, so none waits; the first failure undoes what the others did.
-      const [baseBranch, networkPath, image, info] = await all([
-        this.#openGate(plan, scope, signal),
-        this.#raiseShield(plan, scope, signal),
-        this.#context.images.ensure(() => undefined, signal).then((images) => images.l1),
+      const [gate, networkPath, image, gpu, info] = await all([
+        this.#openGate(launch, scope, signal),
+        this.#raiseShield(launch, scope, signal),
+        this.#findImage(launch, progress, signal),
+        gpus.grant(project.settings.run.gpus),
         engine.info(signal),
-        this.#openServices(plan, scope),
+        this.#openServices(launch, scope),
       ]);
-      const started = store.update(task.id, { baseBranch, startedAt: clock.now().toISOString() });
+      const { baseBranch } = gate;
+      const started = store.update(task.id, { baseBranch, image, startedAt: clock.now().toISOString() });
       scope.defer(() => engine.remove(task.container));
       await engine.launch(
         runSpec({
           task: started,
           project,
-          agent: plan.agent,
+          run: launch.run,
+          gpu,
           image,
           paths: this.#context.files.pathsOf(task),
           networkPath,
           idMapping: engine.idMapping(CONTAINER_USER),
           engine: info,
           instance: this.#context.instance,
-          timeoutS: plan.timeoutS,
+          timeoutS: launch.timeoutS,
         }),
         signal,
       );
@@ -135,23 +143,45 @@ export class TaskLauncher {
       events.record({ project: project.id, task: task.id, actor: 'system', kind: 'task.started' });
       checkpoint('create:committed');
       changes.announce(task.id, running);
-      return running;
+      return { ...running, warnings: [...launch.run.warnings, ...gate.warnings] };
     } catch (error) {
       await this.#undo(task, scope, error);
       throw error;
     }
   }
 
-  async #openGate({ task, project }: Plan, scope: Scope, signal?: AbortSignal): Promise<string> {
+  /** Fails before the container is made when the agent cannot run in it. */
+  async #findImage(
+    { mode, agent, project }: Launch,
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { images } = this.#context;
+    const request = {
+      project: { id: project.id, directory: project.directory },
+      docker: project.settings.docker,
+    };
+    return mode === 'dev'
+      ? await images.ensureDev(request, progress, signal)
+      : imageOf(agent.name, await images.ensure(request, progress, signal), project);
+  }
+
+  async #openGate(
+    { task, project }: Launch,
+    scope: Scope,
+    signal: AbortSignal,
+  ): Promise<{ readonly baseBranch: string; readonly warnings: readonly string[] }> {
     const { gate, checkpoint } = this.#context;
-    const { defaultBranch } = await gate.sync(project, signal);
+    const { defaultBranch, stale } = await gate.sync(project, signal);
     scope.defer(async () => void (await gate.closeTask(project, task.id)));
     await gate.openTask(project, task.id, signal);
     checkpoint('create:gate-opened');
-    return defaultBranch;
+    const warnings =
+      stale === undefined ? [] : ['Upstream could not be fetched: the task starts from what the gate has.'];
+    return { baseBranch: defaultBranch, warnings };
   }
 
-  async #raiseShield({ task }: Plan, scope: Scope, signal?: AbortSignal): Promise<string> {
+  async #raiseShield({ task }: Launch, scope: Scope, signal: AbortSignal): Promise<string> {
     const { shield, checkpoint, store } = this.#context;
     scope.defer(() => shield.lower(task.id));
     const { networkPath } = await shield.raise(task.id, store.egressRules(task.id), signal);
@@ -159,14 +189,14 @@ export class TaskLauncher {
     return networkPath;
   }
 
-  async #openServices(plan: Plan, scope: Scope): Promise<void> {
+  async #openServices({ task, project, run, token }: Launch, scope: Scope): Promise<void> {
     const { files, services, engine, checkpoint } = this.#context;
-    const { task, project } = plan;
     scope.defer(() => files.remove(task));
     await files.create(task, engine.hostOwner(CONTAINER_USER));
     checkpoint('create:directories-made');
-    await files.writeService(task, 'gate-token', plan.token.reveal());
-    await files.writeService(task, 'prompt', plan.prompt ?? '');
+    await files.writeConfig(task, run.files);
+    await files.writeService(task, 'gate-token', token.reveal());
+    await files.writeService(task, 'prompt', run.prompt ?? '');
     scope.defer(() => services.close(task.id));
     await services.open(task, project);
     checkpoint('create:services-listening');

@@ -1,5 +1,15 @@
 import { CancelledError, ConflictError, NotFoundError } from '../core/errors.ts';
-import type { CreateTaskInput, LogPage, LogRequest, Task, TaskReport, TaskState, Tasks } from './contract.ts';
+import type { Progress } from '../engine/contract.ts';
+import type {
+  CreatedTask,
+  CreateTaskInput,
+  LogPage,
+  LogRequest,
+  Task,
+  TaskReport,
+  TaskState,
+  Tasks,
+} from './contract.ts';
 import type { Reconciler } from './reconciler.ts';
 import { canBecome, hasEnded, isActive } from './state.ts';
 import type { TaskCloser } from './task-closer.ts';
@@ -28,9 +38,9 @@ export class TaskManager implements Tasks {
     this.#deps = deps;
   }
 
-  async create(input: CreateTaskInput, signal?: AbortSignal): Promise<Task> {
+  async create(input: CreateTaskInput, signal?: AbortSignal, progress?: Progress): Promise<CreatedTask> {
     await this.#deps.reconciler.ensure();
-    const task = await this.#deps.launcher.create(input, signal);
+    const task = await this.#deps.launcher.create(input, signal, progress);
     this.#deps.monitor.watch(task);
     return task;
   }

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { StateDatabase } from '../core/database.ts';
 import { TaskId } from '../core/ids.ts';
 import type { EgressRule } from '../shield/contract.ts';
@@ -20,9 +21,38 @@ interface TaskRow {
   finished_at: string | null;
 }
 
+/** What whoever made a task said about how its agent is run: the layer that a follow-up keeps. */
+export const TaskSettings = z.object({
+  preset: z.string().optional(),
+  model: z.string().optional(),
+  maxTurns: z.int().optional(),
+  timeoutS: z.int().optional(),
+  instructions: z.string().optional(),
+  subagents: z.array(z.string()).readonly().optional(),
+  restricted: z.boolean().optional(),
+});
+export type TaskSettings = z.infer<typeof TaskSettings>;
+
+/** What a task was made of, beside what it is. */
+export interface TaskOrigin {
+  readonly settings: TaskSettings;
+  /** Conversation of its agent, where its id is known. */
+  readonly session: string | undefined;
+  /** Undefined until one was found. */
+  readonly image: string | undefined;
+}
+
+export interface TaskIntent {
+  readonly task: Task;
+  readonly prompt: string | undefined;
+  readonly tokenHash: Uint8Array;
+  readonly settings: TaskSettings;
+  readonly session: string | undefined;
+}
+
 export type TaskChange = Partial<
   Pick<Task, 'state' | 'exitCode' | 'failure' | 'startedAt' | 'finishedAt' | 'baseBranch'>
->;
+> & { readonly image?: string };
 
 /** Tasks, their prompts, gate tokens (hashed) and opened destinations, in the state database. */
 export class TaskStore {
@@ -32,12 +62,13 @@ export class TaskStore {
     this.#database = deps.database;
   }
 
-  insert(task: Task, prompt: string | undefined, tokenHash: Uint8Array): void {
+  insert({ task, prompt, tokenHash, settings, session }: TaskIntent): void {
     const insert = this.#database.transaction(() => {
       this.#database
         .prepare(
-          `INSERT INTO tasks (id, project, name, mode, agent, restricted, state, container, base_branch, created_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          `INSERT INTO tasks (id, project, name, mode, agent, restricted, state, container, base_branch,
+             created_at, settings, session)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         )
         .run(
           task.id,
@@ -50,6 +81,8 @@ export class TaskStore {
           task.container,
           task.baseBranch,
           task.createdAt,
+          JSON.stringify(settings),
+          session ?? null,
         );
       this.#database.prepare('INSERT INTO gate_tokens (task, hash) VALUES (?, ?)').run(task.id, tokenHash);
       if (prompt !== undefined) {
@@ -69,6 +102,7 @@ export class TaskStore {
     if (change.startedAt !== undefined) columns['started_at'] = change.startedAt;
     if (change.finishedAt !== undefined) columns['finished_at'] = change.finishedAt;
     if (change.baseBranch !== undefined) columns['base_branch'] = change.baseBranch;
+    if (change.image !== undefined) columns['image'] = change.image;
     const assignments = Object.keys(columns).map((column) => `${column} = ?`);
     const row = this.#database
       .prepare<unknown[], TaskRow>(`UPDATE tasks SET ${assignments.join(', ')} WHERE id = ? RETURNING *`)
@@ -80,6 +114,18 @@ export class TaskStore {
   get(id: string): Task | undefined {
     const row = this.#database.prepare<[string], TaskRow>('SELECT * FROM tasks WHERE id = ?').get(id);
     return row === undefined ? undefined : toTask(row);
+  }
+
+  /** Undefined for an unknown task. Throws for settings that this release does not understand. */
+  origin(id: TaskId): TaskOrigin | undefined {
+    const row = this.#database
+      .prepare<[string], { settings: string; session: string | null; image: string | null }>(
+        'SELECT settings, session, image FROM tasks WHERE id = ?',
+      )
+      .get(id);
+    if (row === undefined) return undefined;
+    const settings = TaskSettings.parse(JSON.parse(row.settings));
+    return { settings, session: row.session ?? undefined, image: row.image ?? undefined };
   }
 
   withPrefix(prefix: string): readonly Task[] {

@@ -28,15 +28,16 @@ export class UsageError extends Error {}
 export function parseCommandArgs<T extends NonNullable<ParseArgsConfig['options']>>(
   args: readonly string[],
   options: T,
-  positionals: { readonly names: readonly string[] } = { names: [] },
+  positionals: { readonly names: readonly string[]; readonly optional?: readonly string[] } = { names: [] },
 ) {
   const parsed = parseStrictly(args, options);
-  const { names } = positionals;
+  const { names, optional = [] } = positionals;
   if (parsed.positionals.length < names.length) {
     throw new UsageError(`${names.slice(parsed.positionals.length).join(' and ')} missing`);
   }
-  if (parsed.positionals.length > names.length) {
-    throw new UsageError(`unexpected argument "${parsed.positionals[names.length]}"`);
+  const most = names.length + optional.length;
+  if (parsed.positionals.length > most) {
+    throw new UsageError(`unexpected argument "${parsed.positionals[most]}"`);
   }
   return { values: parsed.values, positionals: parsed.positionals };
 }

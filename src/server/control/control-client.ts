@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import {
+  CancelledError,
   CommandError,
   ConflictError,
   HostError,
@@ -24,6 +25,14 @@ const HELLO_DEADLINE_MS = 5_000;
 interface Waiting {
   readonly resolve: (response: ControlResponse) => void;
   readonly reject: (error: Error) => void;
+  readonly onProgress: ((line: string) => void) | undefined;
+}
+
+export interface CallOptions {
+  /** Lines that say how the call comes along, before its answer. */
+  readonly onProgress?: (line: string) => void;
+  /** Ends the wait with a CancelledError; the daemon learns of it when the connection is closed. */
+  readonly signal?: AbortSignal;
 }
 
 /** The daemon, as the command line sees it. Calls throw what the daemon threw. */
@@ -76,12 +85,20 @@ export class ControlClient {
   async call<P extends z.ZodType, R extends z.ZodType>(
     method: ControlMethod<P, R>,
     params: z.input<P>,
+    options: CallOptions = {},
   ): Promise<z.output<R>> {
+    const { onProgress, signal } = options;
+    if (signal?.aborted === true) throw cancelled();
     const id = ++this.#lastId;
+    const leave = () => {
+      this.#waiting.get(id)?.reject(cancelled());
+      this.#waiting.delete(id);
+    };
+    signal?.addEventListener('abort', leave, { once: true });
     const response = await new Promise<ControlResponse>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      this.#waiting.set(id, { resolve, reject, onProgress });
       this.#connection.write(`${JSON.stringify({ id, method: method.name, params })}\n`);
-    });
+    }).finally(() => signal?.removeEventListener('abort', leave));
     if (response.error !== undefined) throw toError(response.error);
     const result = method.result.safeParse(response.result);
     if (!result.success) {
@@ -109,8 +126,14 @@ export class ControlClient {
       this.#fail('said something that is not understood');
       return;
     }
-    this.#waiting.get(response.data.id)?.resolve(response.data);
-    this.#waiting.delete(response.data.id);
+    const { id, progress } = response.data;
+    const waiting = this.#waiting.get(id);
+    if (progress !== undefined) {
+      waiting?.onProgress?.(progress);
+      return;
+    }
+    waiting?.resolve(response.data);
+    this.#waiting.delete(id);
   }
 
   #fail(what: string): void {
@@ -123,6 +146,8 @@ export class ControlClient {
     this.#connection.destroy();
   }
 }
+
+const cancelled = (): CancelledError => new CancelledError('Interrupted before the daemon answered');
 
 function toError({ code, message, hint, details }: ControlFailure): RuntimeError {
   const detail = { hint, details };
@@ -137,6 +162,8 @@ function toError({ code, message, hint, details }: ControlFailure): RuntimeError
       return new PolicyError(message, detail);
     case 'HOST_UNSUPPORTED':
       return new HostError(message, detail);
+    case 'CANCELLED':
+      return new CancelledError(message, detail);
     default:
       return new CommandError(message, detail);
   }

@@ -1,9 +1,12 @@
 import { z } from 'zod';
+import { BuildScope } from '../../runtime/images/contract.ts';
 import { TaskMode, TaskState } from '../../runtime/tasks/contract.ts';
+import { AgentsView } from '../../tools/agents/agents-view.ts';
+import { BuildView } from '../../tools/images/build-view.ts';
 
 /**
  * What the command line says to the daemon: one JSON object per line, `{id, method, params}` answered by
- * `{id, result}` or `{id, error}`. The daemon opens with a hello, so that releases that differ are told apart.
+ * `{id, result}` or `{id, error}`, with any number of `{id, progress}` before. The daemon opens with a hello, so that releases that differ are told apart.
  */
 export const CONTROL_VERSION = 1;
 export const MAX_CONTROL_FRAME_BYTES = 1024 * 1024;
@@ -29,6 +32,8 @@ export type ControlFailure = z.infer<typeof ControlFailure>;
 
 export const ControlResponse = z.object({
   id: z.int(),
+  /** A line that says how the request comes along; the answer is still to come. */
+  progress: z.string().optional(),
   result: z.unknown().optional(),
   error: ControlFailure.optional(),
 });
@@ -115,6 +120,42 @@ const finding = z.object({
   fix: z.string().optional(),
 });
 
+const image = z.object({
+  id: z.string(),
+  tags: z.array(z.string()),
+  layer: z.string(),
+  project: nullable(z.string()),
+  sizeBytes: z.number(),
+  createdAt: z.string(),
+  /** dangling: lost its tag to a newer one; orphaned: its project or base is gone. */
+  state: z.enum(['used', 'dangling', 'orphaned']),
+});
+export type ImageView = z.infer<typeof image>;
+
+const resolvedConfig = z.object({
+  project: nullable(z.string()),
+  agent: z.string(),
+  preset: nullable(z.string()),
+  settings: z.record(z.string(), z.unknown()),
+  /** By key, of `agent` also by the key inside it: the files that say something there, the strongest first. */
+  sources: z.record(z.string(), z.array(z.string())),
+  /** What the layers come to for the agent. */
+  run: z.object({
+    model: nullable(z.string()),
+    max_turns: nullable(z.int()),
+    timeout: z.int(),
+    unrestricted: z.boolean(),
+    subagents: z.array(z.string()),
+    has_custom_instructions: z.boolean(),
+    instructions: z.string(),
+  }),
+});
+export type ResolvedConfig = z.infer<typeof resolvedConfig>;
+
+/** Whose images; absent: those all projects share. */
+const ofProject = z.string().max(200).optional();
+const absolutePath = z.string().max(4096).startsWith('/', 'an absolute path');
+
 const settling = z.strictObject({ id: z.string().max(100), by: z.string().min(1).max(100) });
 
 export const control = {
@@ -156,6 +197,15 @@ export const control = {
       broken: z.array(z.object({ id: z.string(), problem: z.string() })),
     }),
   ),
+  configResolved: method(
+    'config.resolved',
+    z.strictObject({
+      project: z.string().max(200).optional(),
+      agent: z.string().max(200).optional(),
+      preset: z.string().max(200).optional(),
+    }),
+    resolvedConfig,
+  ),
   tasksList: method(
     'tasks.list',
     z.strictObject({ project: z.string().max(200).optional() }),
@@ -171,5 +221,34 @@ export const control = {
       tail: z.int().min(1).max(10_000),
     }),
     z.object({ lines: z.array(z.string()), nextCursor: z.int(), isComplete: z.boolean() }),
+  ),
+  tasksDev: method(
+    'tasks.dev',
+    z.strictObject({ project: z.string().max(200) }),
+    z.object({ task, container: z.string(), warnings: z.array(z.string()) }),
+  ),
+  agentsList: method('agents.list', z.strictObject({ project: ofProject }), AgentsView),
+  imagesBuild: method(
+    'images.build',
+    z.strictObject({
+      project: ofProject,
+      scope: BuildScope,
+      dev: z.boolean(),
+      sidecar: z.boolean(),
+      /** Where the Dockerfiles are written before anything is built. */
+      buildDir: absolutePath.optional(),
+    }),
+    BuildView,
+  ),
+  imagesGenerate: method(
+    'images.generate',
+    z.strictObject({ project: ofProject, buildDir: absolutePath }),
+    z.object({ files: z.array(z.string()) }),
+  ),
+  imagesList: method('images.list', none, z.object({ images: z.array(image) })),
+  imagesCleanup: method(
+    'images.cleanup',
+    z.strictObject({ dryRun: z.boolean() }),
+    z.object({ removed: z.array(image) }),
   ),
 } as const;

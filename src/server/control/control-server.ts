@@ -10,9 +10,12 @@ import {
 import type { Logger } from '../../runtime/core/log.ts';
 import { nearestNames } from '../../runtime/core/nearest.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
+import type { Progress } from '../../runtime/engine/contract.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { describeAgents } from '../../tools/agents/agents-view.ts';
 import { BoundedLines } from '../bounded-lines.ts';
 import { VERSION } from '../version.ts';
+import { resolveConfig } from './config-view.ts';
 import {
   CONTROL_VERSION,
   type ControlFailure,
@@ -23,9 +26,12 @@ import {
   type Hello,
   MAX_CONTROL_FRAME_BYTES,
 } from './control-protocol.ts';
+import { openDevTask } from './dev-task.ts';
+import { buildImages, cleanUpImages, generateBuildFiles, listImages } from './image-requests.ts';
 import { describeChange, toApprovalRecord, toProjectRecord, toTaskRecord } from './records.ts';
 
 const MAX_LOG_CHARS = 200_000;
+const MAX_PROGRESS_CHARS = 300;
 
 export interface DaemonStatus {
   readonly pid: number;
@@ -34,7 +40,7 @@ export interface DaemonStatus {
   readonly reasonsToStay: string[];
 }
 
-type Handler = (params: unknown, signal: AbortSignal) => Promise<unknown>;
+type Handler = (params: unknown, signal: AbortSignal, progress: Progress) => Promise<unknown>;
 
 /** Answers the command line. Everything a person may do that a client may not, goes through here. */
 export class ControlServer {
@@ -57,6 +63,7 @@ export class ControlServer {
     this.#registerDaemon();
     this.#registerApprovals();
     this.#registerProjectsAndTasks();
+    this.#registerAgentsAndImages();
   }
 
   serve(connection: Duplex): void {
@@ -78,7 +85,16 @@ export class ControlServer {
           return;
         }
         const { id, method, params } = request.data;
-        void this.#answer(method, params, gone.signal).then((answer) => send({ id, ...answer }));
+        let isAnswered = false;
+        const progress: Progress = (line) => {
+          // A terminal that does not read gets fewer lines, not a longer queue.
+          if (isAnswered || connection.writableNeedDrain) return;
+          send({ id, progress: cleanLine(line, MAX_PROGRESS_CHARS) });
+        };
+        void this.#answer({ method, params }, gone.signal, progress).then((answer) => {
+          isAnswered = true;
+          send({ id, ...answer });
+        });
       },
       onOversized: () =>
         refuse({ code: 'INVALID_INPUT', message: `A request has at most ${MAX_CONTROL_FRAME_BYTES} bytes` }),
@@ -91,9 +107,9 @@ export class ControlServer {
   }
 
   async #answer(
-    method: string,
-    params: unknown,
+    { method, params }: { readonly method: string; readonly params: unknown },
     signal: AbortSignal,
+    progress: Progress,
   ): Promise<{ result: unknown } | { error: ControlFailure }> {
     try {
       const handler = this.#handlers.get(method);
@@ -107,7 +123,7 @@ export class ControlServer {
         });
       }
       if (method.startsWith('tasks.')) await this.#runtime.ready;
-      return { result: await handler(params ?? {}, signal) };
+      return { result: await handler(params ?? {}, signal, progress) };
     } catch (error) {
       return { error: this.#describe(method, error) };
     }
@@ -138,13 +154,17 @@ export class ControlServer {
 
   #on<P extends z.ZodType, R extends z.ZodType>(
     { name, params, result }: ControlMethod<P, R>,
-    handle: (params: z.output<P>, signal: AbortSignal) => Promise<z.input<R>> | z.input<R>,
+    handle: (
+      params: z.output<P>,
+      signal: AbortSignal,
+      progress: Progress,
+    ) => Promise<z.input<R>> | z.input<R>,
   ): void {
-    this.#handlers.set(name, async (raw, signal) => {
+    this.#handlers.set(name, async (raw, signal, progress) => {
       const parsed = params.safeParse(raw);
       if (!parsed.success)
         throw new InvalidInputError(`${name}: ${cleanLine(z.prettifyError(parsed.error), 400)}`);
-      return result.parse(await handle(parsed.data, signal));
+      return result.parse(await handle(parsed.data, signal, progress));
     });
   }
 
@@ -186,6 +206,7 @@ export class ControlServer {
       const { projects: valid, broken } = await projects.list();
       return { projects: valid.map(toProjectRecord), broken: [...broken] };
     });
+    this.#on(control.configResolved, async (question) => await resolveConfig(this.#runtime, question));
     this.#on(control.tasksList, (filter) => ({ tasks: tasks.list(filter).map(toTaskRecord) }));
     this.#on(control.tasksStop, async ({ id }) => toTaskRecord(await tasks.stop(id)));
     this.#on(control.tasksDelete, async ({ id }) => {
@@ -193,11 +214,25 @@ export class ControlServer {
       const { archived } = await tasks.delete(task.id);
       return { id: task.id, archived: [...archived] };
     });
+    this.#on(control.tasksDev, async ({ project }, signal, progress) =>
+      openDevTask(this.#runtime, project, { signal, progress }),
+    );
     this.#on(control.tasksLogs, async ({ id, cursor, tail }, signal) => {
       if (signal.aborted) throw new CancelledError('the connection is gone');
       const page = await tasks.logs({ task: tasks.get(id).id, cursor, tail, maxChars: MAX_LOG_CHARS });
       return { ...page, lines: [...page.lines] };
     });
+  }
+
+  #registerAgentsAndImages(): void {
+    const runtime = this.#runtime;
+    this.#on(control.agentsList, async (whose, signal) => await describeAgents(runtime, whose, signal));
+    this.#on(control.imagesBuild, async (build, signal, progress) =>
+      buildImages(runtime, build, { signal, progress }),
+    );
+    this.#on(control.imagesGenerate, async (where) => await generateBuildFiles(runtime, where));
+    this.#on(control.imagesList, async (_params, signal) => await listImages(runtime, signal));
+    this.#on(control.imagesCleanup, async (how, signal) => await cleanUpImages(runtime, how, signal));
   }
 }
 

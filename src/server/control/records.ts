@@ -5,6 +5,7 @@ import { withoutCredentials } from '../../runtime/core/upstream-url.ts';
 import type { Project } from '../../runtime/projects/contract.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Task } from '../../runtime/tasks/contract.ts';
+import { FALLBACK_AGENT } from '../../tools/agents/agents-view.ts';
 import type { ApprovalRecord, ChangeRecord, ProjectRecord, TaskRecord } from './control-protocol.ts';
 
 /** What the subject of a promotion says about itself; other kinds have other subjects. */
@@ -31,7 +32,7 @@ export function toProjectRecord({ id, file, settings }: Project): ProjectRecord 
     file,
     upstream: withoutCredentials(settings.git.upstream_url),
     defaultBranch: settings.git.default_branch ?? null,
-    agent: settings.run.default_agent,
+    agent: settings.default_agent ?? FALLBACK_AGENT,
     promotion: settings.promotion.approval,
   };
 }

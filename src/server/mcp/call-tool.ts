@@ -5,18 +5,15 @@ import type { Logger } from '../../runtime/core/log.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Tool, ToolAnswer } from '../../tools/define-tool.ts';
 import { untrustedBlock } from '../../tools/untrusted-block.ts';
+import { type ProgressNotice, type ProgressPace, ProgressReporter } from './progress-reporter.ts';
 import { unknownTool } from './protocol-errors.ts';
-
-const PROGRESS_INTERVAL_MS = 10_000;
 
 export interface ToolCall {
   readonly name: string;
   readonly arguments: unknown;
   readonly signal: AbortSignal;
   /** Absent when the client asked for no progress. */
-  readonly reportProgress:
-    | ((progress: { readonly elapsedS: number; readonly message: string }) => Promise<void>)
-    | undefined;
+  readonly reportProgress: ((notice: ProgressNotice) => Promise<void>) | undefined;
 }
 
 /** Runs one tool for a client. The only place where what a tool throws becomes an answer. */
@@ -24,47 +21,44 @@ export class ToolCaller {
   readonly #tools: ReadonlyMap<string, Tool>;
   readonly #runtime: Runtime;
   readonly #logger: Logger;
-  readonly #progressIntervalMs: number;
+  readonly #progressPace: ProgressPace | undefined;
 
   constructor(deps: {
     readonly tools: readonly Tool[];
     readonly runtime: Runtime;
     readonly logger: Logger;
-    readonly progressIntervalMs?: number;
+    readonly progressPace?: ProgressPace | undefined;
   }) {
     this.#tools = new Map(deps.tools.map((tool) => [tool.name, tool]));
     this.#runtime = deps.runtime;
     this.#logger = deps.logger;
-    this.#progressIntervalMs = deps.progressIntervalMs ?? PROGRESS_INTERVAL_MS;
+    this.#progressPace = deps.progressPace;
   }
 
   /** Throws a protocol error for an unknown tool; every other failure is a result with `isError`. */
   async call(call: ToolCall): Promise<CallToolResult> {
     const tool = this.#tools.get(call.name);
     if (tool === undefined) throw unknownTool(call.name, [...this.#tools.keys()]);
-    const stopProgress = this.#startProgress(call);
+    const reporter = this.#reporterOf(call);
     try {
       await this.#runtime.ready;
-      return toResult(await tool.call(call.arguments, { runtime: this.#runtime, signal: call.signal }));
+      return toResult(
+        await tool.call(call.arguments, {
+          runtime: this.#runtime,
+          signal: call.signal,
+          progress: (message) => reporter?.say(message),
+        }),
+      );
     } catch (error) {
       return this.#toFailure(call, error);
     } finally {
-      stopProgress();
+      await reporter?.stop();
     }
   }
 
-  #startProgress({ name, reportProgress }: ToolCall): () => void {
-    if (reportProgress === undefined) return () => undefined;
-    let elapsedMs = 0;
-    const timer = setInterval(() => {
-      elapsedMs += this.#progressIntervalMs;
-      const elapsedS = Math.round(elapsedMs / 1000);
-      // A client that went away is noticed by its connection, not here.
-      reportProgress({ elapsedS, message: `${name}: still working after ${elapsedS} s` }).catch(
-        () => undefined,
-      );
-    }, this.#progressIntervalMs);
-    return () => clearInterval(timer);
+  #reporterOf({ name, reportProgress }: ToolCall): ProgressReporter | undefined {
+    if (reportProgress === undefined) return undefined;
+    return new ProgressReporter({ tool: name, send: reportProgress, pace: this.#progressPace });
   }
 
   #toFailure(call: ToolCall, thrown: unknown): CallToolResult {

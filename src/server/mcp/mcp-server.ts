@@ -6,6 +6,7 @@ import { catalog } from '../../tools/catalog.ts';
 import { VERSION } from '../version.ts';
 import { ToolCaller } from './call-tool.ts';
 import { type FrameStreams, FrameTransport } from './frame-transport.ts';
+import type { ProgressPace } from './progress-reporter.ts';
 import { listTools } from './tool-listing.ts';
 
 export const INSTRUCTIONS =
@@ -22,7 +23,7 @@ export class McpServer {
   constructor(deps: {
     readonly runtime: Runtime;
     readonly logger: Logger;
-    readonly progressIntervalMs?: number;
+    readonly progressPace?: ProgressPace;
   }) {
     this.#logger = deps.logger;
     this.#caller = new ToolCaller({ tools: catalog, ...deps });
@@ -51,10 +52,10 @@ export class McpServer {
         reportProgress:
           progressToken === undefined
             ? undefined
-            : ({ elapsedS, message }) =>
+            : ({ progress, message }) =>
                 mcpReq.notify({
                   method: 'notifications/progress',
-                  params: { progressToken, progress: elapsedS, message },
+                  params: { progressToken, progress, message },
                 }),
       });
     });

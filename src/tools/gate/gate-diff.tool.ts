@@ -19,7 +19,7 @@ export const gateDiff = defineTextTool({
     branch: branchField.describe('Like "k3f9a/fix/x", from task_status.'),
     base: branchField.optional().describe('Default: the default branch.'),
     patch: z.boolean().default(false),
-    offset: z.int().min(0).default(0).describe('next_offset of the page before (patch only).'),
+    offset: z.int().min(0).default(0).describe('next_offset of the page before.'),
     max_chars: maxCharsField,
   }),
   handler: async ({ project, branch, base, patch, offset, max_chars: maxChars }, { runtime, signal }) =>

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 import { withoutCredentials } from '../../runtime/core/upstream-url.ts';
+import { FALLBACK_AGENT } from '../agents/agents-view.ts';
 import { defineTool } from '../define-tool.ts';
 
 const MAX_PROJECTS = 100;
@@ -44,7 +45,7 @@ export const listProjects = defineTool({
           : { description: cleanLine(settings.project.description) }),
         upstream: cleanLine(withoutCredentials(settings.git.upstream_url)),
         ...(settings.git.default_branch === undefined ? {} : { default_branch: settings.git.default_branch }),
-        agent: settings.run.default_agent,
+        agent: settings.default_agent ?? FALLBACK_AGENT,
         promotion: settings.promotion.approval,
         active_tasks: active.filter((task) => task.project === id).length,
       })),

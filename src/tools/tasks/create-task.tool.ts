@@ -1,8 +1,16 @@
 import { z } from 'zod';
 import type { Task } from '../../runtime/tasks/contract.ts';
 import { defineTool } from '../define-tool.ts';
-import { agentField, nameField, projectField, restrictedField } from '../fields.ts';
-import { TaskView, toTaskView } from '../task-view.ts';
+import {
+  agentField,
+  instructionsField,
+  modelField,
+  nameField,
+  presetField,
+  projectField,
+  restrictedField,
+} from '../fields.ts';
+import { CreatedTaskView, toCreatedTaskView } from '../task-view.ts';
 
 /** Cloning takes a moment; a clone that takes longer is waited for with task_status. */
 const READY_WAIT_MS = 20_000;
@@ -18,11 +26,14 @@ export const createTask = defineTool({
     name: nameField,
     agent: agentField,
     restricted: restrictedField,
+    preset: presetField,
+    model: modelField,
+    instructions: instructionsField,
   }),
-  output: TaskView,
+  output: CreatedTaskView,
   handler: async (input, { runtime, signal }) => {
-    const { id } = await runtime.tasks.create(input);
+    const { id, warnings } = await runtime.tasks.create(input);
     const isUp = { until: (task: Task) => task.state !== 'starting', waitMs: READY_WAIT_MS };
-    return toTaskView(await runtime.tasks.waitFor(id, isUp, signal));
+    return toCreatedTaskView(await runtime.tasks.waitFor(id, isUp, signal), warnings);
   },
 });

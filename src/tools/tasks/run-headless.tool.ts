@@ -2,19 +2,22 @@ import { z } from 'zod';
 import { defineTool } from '../define-tool.ts';
 import {
   agentField,
+  instructionsField,
   MAX_PROMPT_CHARS,
+  modelField,
   nameField,
+  presetField,
   projectField,
   restrictedField,
   waitField,
 } from '../fields.ts';
-import { hasEnded, TaskView, toTaskView } from '../task-view.ts';
+import { CreatedTaskView, hasEnded, toCreatedTaskView } from '../task-view.ts';
 
 export const runHeadless = defineTool({
   name: 'run_headless',
   title: 'Delegate a prompt to an agent',
   description:
-    'Makes a sandboxed task and gives its agent a prompt. Returns the task id once the sandbox runs; the work goes on without you.',
+    'Makes a sandboxed task and gives its agent a prompt. Returns once it runs; the work goes on without you.',
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   input: z.strictObject({
     project: projectField,
@@ -26,15 +29,23 @@ export const runHeadless = defineTool({
     name: nameField,
     agent: agentField,
     restricted: restrictedField,
-    timeout_s: z.int().min(1).max(86_400).optional().describe("Limit of the run. Default: the project's."),
+    preset: presetField,
+    model: modelField,
+    max_turns: z.int().min(1).max(10_000).optional(),
+    instructions: instructionsField,
+    subagents: z.array(z.string().max(64)).max(50).optional().describe('Besides the default ones.'),
+    timeout_s: z.int().min(1).max(86_400).optional().describe("Default: the project's."),
     wait_s: waitField,
   }),
-  output: TaskView,
-  handler: async ({ timeout_s: timeoutS, wait_s: waitS, ...input }, { runtime, signal }) => {
-    const task = await runtime.tasks.create({ ...input, timeoutS });
-    if (waitS === 0) return toTaskView(task);
-    return toTaskView(
-      await runtime.tasks.waitFor(task.id, { until: hasEnded, waitMs: waitS * 1000 }, signal),
-    );
+  output: CreatedTaskView,
+  handler: async (
+    { timeout_s: timeoutS, max_turns: maxTurns, wait_s: waitS, ...input },
+    { runtime, signal },
+  ) => {
+    const created = await runtime.tasks.create({ ...input, timeoutS, maxTurns });
+    if (waitS === 0) return toCreatedTaskView(created, created.warnings);
+    const waiting = { until: hasEnded, waitMs: waitS * 1000 };
+    const task = await runtime.tasks.waitFor(created.id, waiting, signal);
+    return toCreatedTaskView(task, created.warnings);
   },
 });

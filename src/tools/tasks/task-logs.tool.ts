@@ -15,9 +15,9 @@ export const taskLogs = defineTextTool({
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   input: z.strictObject({
     task: taskField,
-    tail: z.int().min(1).max(500).default(60).describe('Last lines, when no cursor is given.'),
-    cursor: z.int().min(0).optional().describe('next_cursor of an earlier answer.'),
-    contains: z.string().min(1).max(200).optional().describe('Only lines with this literal text.'),
+    tail: z.int().min(1).max(500).default(60).describe('Last lines, without a cursor.'),
+    cursor: z.int().min(0).optional().describe('From an earlier answer.'),
+    contains: z.string().min(1).max(200).optional().describe('Only lines with this text.'),
     wait_s: waitField,
     max_chars: maxCharsField,
   }),

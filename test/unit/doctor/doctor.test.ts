@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { Command, CommandRunner } from '../../../src/runtime/core/command.ts';
-import { CommandError, HostError } from '../../../src/runtime/core/errors.ts';
+import { CommandError, HostError, InvalidInputError } from '../../../src/runtime/core/errors.ts';
 import { resolvePaths } from '../../../src/runtime/core/paths.ts';
 import type { Finding } from '../../../src/runtime/doctor/contract.ts';
 import { freeBytes, selinuxMode } from '../../../src/runtime/doctor/doctor-loader.ts';
@@ -11,6 +11,7 @@ import { DoctorService } from '../../../src/runtime/doctor/doctor-service.ts';
 import { type HostCheckDeps, hostChecks } from '../../../src/runtime/doctor/host-checks.ts';
 import { projectChecks } from '../../../src/runtime/doctor/project-checks.ts';
 import type { EngineInfo } from '../../../src/runtime/engine/contract.ts';
+import { DockerSettings } from '../../../src/runtime/images/contract.ts';
 import { FakeProjects } from '../../support/fake-runtime.ts';
 
 const healthy: EngineInfo = {
@@ -159,17 +160,32 @@ test('a check that hangs or breaks is a finding, and the others answer', async (
 test('broken projects and agents, missing images and the sudo trade-off are named', async () => {
   const projects = new FakeProjects();
   projects.add('demo');
-  const images = { plan: async () => ({ missing: ['L0'] }) };
+  const images = {
+    plan: async () => ({ missing: ['L0'] }),
+    inventory: async () => ({
+      installed: [{ name: 'claude', version: '2.1.0' }],
+      skipped: [{ name: 'vibe', reason: 'no such package' }],
+    }),
+  };
+  const config = {
+    global: async () => ({ file: '/config/config.yml', sections: {}, defaultAgent: undefined, agent: undefined }),
+    presets: async () => ['fast'],
+    preset: async () => {
+      throw new InvalidInputError('/config/presets/fast.yml:2: modle: is no known key');
+    },
+  };
+  const machineImages = async () => ({ project: undefined, docker: DockerSettings.parse({}) });
   const agents = {
-    list: async () => ({
-      agents: [],
+    roster: async () => ({
+      entries: [],
       broken: [{ name: 'mine', problem: '/config/agents/mine.yaml:3: title: missing' }],
     }),
   };
   const findings = await new DoctorService({
-    checks: projectChecks({ projects, agents, images }),
+    checks: projectChecks({ config, projects, agents, images, machineImages }),
   }).examine();
   expect(findings).toMatchObject([
+    { check: 'config.files', level: 'warn', message: expect.stringContaining('fast.yml:2: modle') },
     {
       check: 'projects.files',
       level: 'warn',
@@ -182,6 +198,11 @@ test('broken projects and agents, missing images and the sudo trade-off are name
       fix: expect.stringContaining('the other agents work'),
     },
     { check: 'images.ready', level: 'warn', message: expect.stringContaining('L0') },
+    {
+      check: 'images.agents',
+      level: 'ok',
+      message: 'installed: claude 2.1.0; not installed: vibe (no such package)',
+    },
     {
       check: 'tasks.privileges',
       level: 'ok',

@@ -1,16 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import type { ContainerSpec } from '../../../src/runtime/engine/contract.ts';
 import { buildArgs, runArgs } from '../../../src/runtime/engine/podman/podman-args.ts';
+import type { GpuGrant } from '../../../src/runtime/gpus/contract.ts';
 import { exampleSpec } from '../../support/example-spec.ts';
 
 const text = (args: readonly string[]): string => `${args.join('\n')}\n`;
 const rootful: Partial<ContainerSpec> = { idMapping: { kind: 'range', hostStart: 200_000, size: 65_536 } };
+
+const cdi: GpuGrant = {
+  devices: { cdi: ['nvidia.com/gpu=0', 'nvidia.com/gpu=2'], nodes: [], keepGroups: false },
+  environment: {},
+};
+const nodes: GpuGrant = {
+  devices: { cdi: [], nodes: ['/dev/dri/renderD128', '/dev/kfd'], keepGroups: true },
+  environment: { ROCR_VISIBLE_DEVICES: '0', HIP_VISIBLE_DEVICES: '0' },
+};
 
 describe('podman run', () => {
   it.each<[string, ContainerSpec]>([
     ['unrestricted-rootless', exampleSpec()],
     ['restricted-rootless', exampleSpec({ restricted: true })],
     ['restricted-rootful', { ...exampleSpec({ restricted: true, limits: true }), ...rootful }],
+    ['dev-rootless', exampleSpec({ mode: 'dev' })],
+    ['gpu-by-cdi', exampleSpec({ restricted: true, gpu: cdi })],
+    ['gpu-by-nodes', exampleSpec({ restricted: true, gpu: nodes })],
     ['no-network', { ...exampleSpec({ restricted: true }), network: { kind: 'none' } }],
   ])('of an %s container', async (name, spec) => {
     await expect(text(runArgs(spec))).toMatchFileSnapshot(`../../golden/podman/${name}.txt`);
@@ -21,6 +34,20 @@ describe('podman run', () => {
     expect(args.indexOf('--cap-drop=all')).toBeGreaterThan(-1);
     expect(args.indexOf('--cap-drop=all')).toBeLessThan(args.findIndex((arg) => arg.startsWith('--cap-add')));
     expect(args.filter((arg) => arg.startsWith('--cap-add')).join()).not.toMatch(/NET_|SYS_|MKNOD|ALL/i);
+  });
+
+  it('adds a GPU and nothing else that a container without one does not have', () => {
+    const without = new Set(runArgs(exampleSpec({ restricted: true })));
+    const more = (gpu: GpuGrant) =>
+      runArgs(exampleSpec({ restricted: true, gpu })).filter((arg) => !without.has(arg));
+    expect(more(cdi)).toEqual(['--device=nvidia.com/gpu=0', '--device=nvidia.com/gpu=2']);
+    expect(more(nodes)).toEqual([
+      '--device=/dev/dri/renderD128',
+      '--device=/dev/kfd',
+      '--group-add=keep-groups',
+      '--env=HIP_VISIBLE_DEVICES=0',
+      '--env=ROCR_VISIBLE_DEVICES=0',
+    ]);
   });
 
   it('lets no image or command become a flag', () => {

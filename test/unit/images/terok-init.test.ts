@@ -277,6 +277,28 @@ describe('the agent process', () => {
   });
 });
 
+describe('a debugging shell', () => {
+  it('is a login shell in the ready workspace, and its code is that of the whole', async () => {
+    const result = await runScript('terok-init', {
+      args: ['dev'],
+      env: environment(),
+      input: 'pwd; cat a.txt; shopt -q login_shell && echo login; exit 9\n',
+    });
+    expect(result).toMatchObject({ code: 9 });
+    expect(result.stdout).toBe(`>> cloning ${gate}\n>> init complete\n${workspace}\none\nlogin\n`);
+  });
+
+  it('does not come up without a workspace', async () => {
+    const result = await runScript('terok-init', {
+      args: ['dev'],
+      env: environment({ CODE_REPO: path.join(root, 'absent') }),
+      input: 'echo never\n',
+    });
+    expect(result.code).toBe(70);
+    expect(result.stdout).not.toContain('never');
+  });
+});
+
 describe('bridges', () => {
   it('offer the host sockets on loopback ports before anything uses them, and reach a socket made anew', async () => {
     const socket = path.join(services, 'relay.sock');

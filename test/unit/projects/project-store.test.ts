@@ -2,16 +2,26 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ConfigLoader } from '../../../src/runtime/config/config-loader.ts';
 import { ProjectStore } from '../../../src/runtime/projects/project-store.ts';
 
 let directory: string;
+let configDirectory: string;
 let store: ProjectStore;
 
+const open = (projects: string): ProjectStore =>
+  new ProjectStore({
+    directory: projects,
+    config: new ConfigLoader({ directory: configDirectory, bundledInstructions: '/nonexistent' }),
+  });
+
 beforeEach(async () => {
-  directory = await mkdtemp('/tmp/tp-');
-  store = new ProjectStore({ directory });
+  configDirectory = await mkdtemp('/tmp/tp-');
+  directory = path.join(configDirectory, 'projects');
+  await mkdir(directory);
+  store = open(directory);
 });
-afterEach(() => rm(directory, { recursive: true, force: true }));
+afterEach(() => rm(configDirectory, { recursive: true, force: true }));
 
 async function given(id: string, text: string): Promise<string> {
   const file = path.join(directory, id, 'project.yml');
@@ -55,8 +65,8 @@ describe('reading project.yml', () => {
       'promotion.approval: must be "human" or "supervisor" or "disabled"',
     ],
     ['broken YAML', `${GOOD}run: [1, 2\nx: y\n`, 4, 'not valid YAML'],
-    ['a key given twice', `${GOOD}git:\n  upstream_url: /x\n`, 3, 'not valid YAML'],
-    ['no git section', '# nothing\nproject:\n  description: x\n', 1, 'git.upstream_url: is missing'],
+    ['a key given twice', `${GOOD}git:\n  upstream_url: /x\n`, 3, 'git: stands there twice'],
+    ['no git section', '# nothing\nproject:\n  description: x\n', 2, 'git.upstream_url: is missing'],
     ['an empty file', '', 1, 'git.upstream_url: is missing'],
     ['no upstream', 'project: {}\ngit:\n  default_branch: main\n', 2, 'git.upstream_url: is missing'],
     [
@@ -72,7 +82,42 @@ describe('reading project.yml', () => {
       'git.upstream_url: contains spaces',
     ],
     ['a branch that is an option', `${GOOD}  default_branch: -x\n`, 3, 'git.default_branch: begins with "-"'],
-    ['another id than the directory', `project:\n  id: other\n${GOOD}`, 1, 'project.id: must equal'],
+    ['another id than the directory', `project:\n  id: other\n${GOOD}`, 2, 'project.id: must equal'],
+    ['a list in place of it all', '# x\n- git\n', 2, 'must be a mapping'],
+    ['a text in place of it all', 'git\n', 1, 'must be a mapping'],
+    ['a section without keys', `${GOOD}run:\n  # cpus: 4\n`, 3, 'run: is empty'],
+    ['an unknown key that is unset', `${GOOD}run:\n  memroy: null\n`, 4, 'run.memroy: is no known key'],
+    [
+      'something to inherit where there is nothing',
+      `${GOOD}docker:\n  agents: [claude, _inherit]\n`,
+      4,
+      'docker.agents.1: has "_inherit"',
+    ],
+    [
+      'a key that reaches a prototype',
+      `${GOOD}run:\n  __proto__: {cpus: 1}\n`,
+      4,
+      'run.__proto__: cannot be a key',
+    ],
+    [
+      'a name that would break a commit',
+      `${GOOD}  human_name: "A <b@c>"\n`,
+      3,
+      'git.human_name: a name without',
+    ],
+    [
+      'a layer of the wrong kind',
+      `${GOOD}agent:\n  model:\n    claude: 3\n`,
+      5,
+      'agent.model.claude: must be',
+    ],
+    [
+      'an unknown key of a layer',
+      `${GOOD}agent:\n  modle: x\n`,
+      4,
+      'agent.modle: is no known key; did you mean "model"?',
+    ],
+    ['an address without a key of that name', 'git:\n  human_name: A\n', 1, 'git.upstream_url: is missing'],
     ['text where a mapping belongs', 'git: hello\n', 1, 'git: must be a mapping'],
   ])('names file, line and key of %s', async (_what, text, line, problem) => {
     const file = await given('demo', text);
@@ -123,7 +168,7 @@ describe('reading project.yml', () => {
   });
 
   it('has no projects where there is no directory yet', async () => {
-    expect(await new ProjectStore({ directory: path.join(directory, 'none') }).list()).toEqual({
+    expect(await open(path.join(directory, 'none')).list()).toEqual({
       projects: [],
       broken: [],
     });

@@ -1,4 +1,5 @@
-import { PassThrough } from 'node:stream';
+import { Duplex, PassThrough } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Logger, silentLogger } from '../../../src/runtime/core/log.ts';
 import { ControlClient } from '../../../src/server/control/control-client.ts';
@@ -6,7 +7,7 @@ import { control } from '../../../src/server/control/control-protocol.ts';
 import { ControlServer } from '../../../src/server/control/control-server.ts';
 import { VERSION } from '../../../src/server/version.ts';
 import { duplexPair } from '../../support/duplex-pair.ts';
-import { FakeRuntime, HEAD } from '../../support/fake-runtime.ts';
+import { FakeRuntime, HEAD, HOSTILE } from '../../support/fake-runtime.ts';
 
 let runtime: FakeRuntime;
 let client: ControlClient;
@@ -15,14 +16,18 @@ let shutdowns: number;
 
 function serve() {
   const [ours, theirs] = duplexPair();
+  serveOn(theirs);
+  return ours;
+}
+
+function serveOn(connection: Duplex) {
   const logger: Logger = { ...silentLogger, error: (fields) => logged.push(fields) };
   new ControlServer({
     runtime,
     logger,
     status: () => ({ pid: 42, startedAt: '2026-01-01T00:00:00.000Z', clients: 1, reasonsToStay: [] }),
     shutdown: () => shutdowns++,
-  }).serve(theirs);
-  return ours;
+  }).serve(connection);
 }
 
 beforeEach(async () => {
@@ -177,4 +182,62 @@ test('the end of the connection fails what still waits', async () => {
   const waiting = other.call(control.doctor, {});
   connection.destroy();
   await expect(waiting).rejects.toMatchObject({ code: 'HOST_UNSUPPORTED' });
+});
+
+const wholeBuild = { scope: 'project', dev: false, sidecar: false } as const;
+
+test('what is said while a request works arrives before its answer: in order, cleaned and cut', async () => {
+  runtime.images.isInstant = false;
+  const lines: string[] = [];
+  const built = client.call(control.imagesBuild, wholeBuild, { onProgress: (line) => lines.push(line) });
+  await expect.poll(() => runtime.images.runningCount).toBe(1);
+  for (const line of ['STEP 1', HOSTILE, `STEP 3 ${'x'.repeat(1_000_000)}`]) runtime.images.report(line);
+  // Another call is answered meanwhile.
+  await client.call(control.daemonStatus, {});
+  runtime.images.finish();
+  expect(await built).toMatchObject({ built: ['terok-l1-cli:test'], skipped: [{ name: 'vibe' }] });
+  expect(lines.map((line) => line.slice(0, 6))).toEqual(['STEP 1', expect.stringMatching(/^red/), 'STEP 3']);
+  expect(JSON.stringify(lines)).not.toMatch(/\\u001b|\u202e/);
+  expect(lines.join('').length).toBeLessThan(1000);
+});
+
+test('a terminal that does not read gets fewer lines, not a longer queue', async () => {
+  runtime.images.isInstant = false;
+  const written: string[] = [];
+  const deaf = new Duplex({
+    read: () => undefined,
+    writableHighWaterMark: 1024,
+    write: (chunk) => void written.push(String(chunk)),
+  });
+  serveOn(deaf);
+  deaf.push(`${JSON.stringify({ id: 1, method: 'images.build', params: wholeBuild })}\n`);
+  await expect.poll(() => runtime.images.runningCount).toBe(1);
+  for (let index = 0; index < 10_000; index++) runtime.images.report(`STEP ${index}`);
+  expect(deaf.writableLength).toBeLessThan(4096);
+  deaf.destroy();
+});
+
+test('a build ends with the last connection that waits for it, and so does the wait of whoever is interrupted', async () => {
+  runtime.images.isInstant = false;
+  const interrupted = new AbortController();
+  const waiting = client.call(control.imagesBuild, wholeBuild, { signal: interrupted.signal });
+  const { client: second } = await ControlClient.greet(serve());
+  const joined = second.call(control.imagesBuild, wholeBuild);
+  await expect.poll(() => runtime.images.runningCount).toBe(1);
+  interrupted.abort();
+  await expect(waiting).rejects.toMatchObject({ code: 'CANCELLED' });
+  client.close();
+  await delay(20);
+  expect(runtime.images.runningCount).toBe(1);
+  second.close();
+  await expect(joined).rejects.toThrow();
+  await expect.poll(() => runtime.images.runningCount).toBe(0);
+  expect(runtime.images.builds).toHaveLength(1);
+});
+
+test('images of projects whose file is broken are not taken for leftovers', async () => {
+  await client.call(control.imagesList, {});
+  expect(runtime.images.existing).toEqual(['demo', 'broken']);
+  await client.call(control.imagesCleanup, { dryRun: true });
+  expect(runtime.images.existing).toEqual(['demo', 'broken']);
 });

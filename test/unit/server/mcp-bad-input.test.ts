@@ -72,7 +72,7 @@ test('an unknown tool is an error that names the nearest', async () => {
   await expect(client.call('task_statos')).rejects.toThrow(
     /There is no tool named "task_statos"\. Did you mean task_status/,
   );
-  await expect(client.call(MEGABYTE)).rejects.toThrow(/Tools here: create_task/);
+  await expect(client.call(MEGABYTE)).rejects.toThrow(/Tools here: build_images, create_task/);
 });
 
 test('an unknown project is an error that names the nearest', async () => {

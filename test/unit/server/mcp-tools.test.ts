@@ -8,7 +8,7 @@ let client: TestClient;
 
 beforeEach(async () => {
   runtime = new FakeRuntime();
-  client = await connectInMemory('auto', { runtime, progressIntervalMs: 20 });
+  client = await connectInMemory('auto', { runtime, progressPace: { heartbeatMs: 20, minGapMs: 0 } });
 });
 afterEach(async () => {
   await client.close();

@@ -35,6 +35,14 @@ describe('a container log', () => {
     ]);
   });
 
+  it('of a terminal has lines like any other', () => {
+    const text = entry('>> init complete\r') + entry('bold', 'P') + entry(' end\r');
+    expect(parseContainerLog(Buffer.from(text), { isFinal: false }).lines).toEqual([
+      '>> init complete',
+      'bold end',
+    ]);
+  });
+
   it('leaves an unfinished line for the next read', () => {
     const text = Buffer.from(`${entry('done')}${time} stdout F half`);
     expect(parseContainerLog(text, { isFinal: false })).toEqual({

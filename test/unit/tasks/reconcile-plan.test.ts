@@ -74,7 +74,22 @@ describe('how a task ended', () => {
       { state: 'failed', exitCode: undefined, failure: 'its container was removed from outside' },
     ],
   ])('%s', (state, found, expected) => {
-    expect(endingOf({ state }, found)).toMatchObject(expected);
+    expect(endingOf({ state, mode: 'headless' }, found)).toMatchObject(expected);
+  });
+
+  it('of a debugging shell is that the person left it, whatever its last command gave', () => {
+    const shell = { state: 'running', mode: 'dev' } as const;
+    expect(endingOf(shell, container({ exitCode: 130 }))).toEqual({
+      state: 'completed',
+      exitCode: 130,
+      failure: undefined,
+    });
+    expect(endingOf(shell, container({ exitCode: 137, wasOutOfMemory: true })).state).toBe('failed');
+    expect(endingOf({ ...shell, state: 'starting' }, container({ exitCode: 70 }))).toMatchObject({
+      state: 'failed',
+      failure: 'its workspace could not be cloned from the gate',
+    });
+    expect(endingOf({ ...shell, state: 'stopping' }, container({ exitCode: 143 })).state).toBe('stopped');
   });
 
   it('can always be deleted, and from an ending leads nowhere else', () => {

@@ -11,6 +11,8 @@ export function runArgs(spec: ContainerSpec): readonly string[] {
   return [
     'run',
     '--detach',
+    // Detached all the same: whoever attaches later finds a terminal whose input is still open.
+    ...(spec.terminal ? ['--tty', '--interactive'] : []),
     '--pull=never',
     // An init as PID 1 passes signals on and reaps; without one, TERM is ignored and every stop takes the full grace.
     '--init',
@@ -23,6 +25,7 @@ export function runArgs(spec: ContainerSpec): readonly string[] {
     ...spec.capabilities.map((capability) => `--cap-add=${capability}`),
     ...(spec.noNewPrivileges ? ['--security-opt=no-new-privileges'] : []),
     ...networkArgs(spec.network),
+    ...deviceArgs(spec.devices),
     // sysfs of a foreign network namespace cannot be mounted here, and would list the host's devices.
     '--tmpfs=/sys:ro,size=4k',
     // "none" is a private IPC namespace without Podman's own /dev/shm, whose mount on the host makes removing
@@ -65,11 +68,26 @@ export function buildArgs(build: ImageBuild): readonly string[] {
     '--format=oci',
     '--layers',
     '--force-rm',
+    ...(build.noCache ? ['--no-cache'] : []),
     `--file=${build.dockerfile}`,
-    `--tag=${build.tag}`,
+    ...(build.tag === undefined ? [] : [`--tag=${build.tag}`]),
+    ...build.volumes.map(
+      (volume) => `--volume=${volume.hostPath}:${volume.containerPath}:${volume.readOnly ? 'ro' : 'rw'},z`,
+    ),
+    ...sortedEntries(build.buildArguments).map(([key, value]) => `--build-arg=${key}=${value}`),
     ...sortedEntries(build.labels).map(([key, value]) => `--label=${key}=${value}`),
     '--',
     build.context,
+  ];
+}
+
+/** Nothing but these devices is added: no capability, privilege or device rule goes with them. */
+function deviceArgs({ cdi, nodes, keepGroups }: ContainerSpec['devices']): readonly string[] {
+  return [
+    ...cdi.map((device) => `--device=${device}`),
+    ...nodes.map((node) => `--device=${node}`),
+    // Only crun can; runc takes the argument and keeps no group.
+    ...(keepGroups ? ['--group-add=keep-groups'] : []),
   ];
 }
 

@@ -1,7 +1,14 @@
 import { asNothing, asText, type Command } from '../../core/command.ts';
 import type { PodmanPaths } from '../../core/paths.ts';
-import type { ContainerSpec, ContainerState, ImageBuild } from '../contract.ts';
+import type { ContainerSpec, ContainerState, ImageBuild, ImageState } from '../contract.ts';
 import { buildArgs, runArgs } from './podman-args.ts';
+import {
+  parseBuiltId,
+  parseImageList,
+  parseLabelsByName,
+  parseRemoval,
+  type RemovalOutcome,
+} from './podman-image-output.ts';
 import {
   type PodmanInfo,
   parseContainers,
@@ -76,6 +83,61 @@ export class PodmanCommands {
     });
   }
 
+  /** Those of the images that exist, in one call. */
+  labelsOf(
+    names: readonly string[],
+  ): Command<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+    return this.#podman(['image', 'inspect', '--format=json', '--', ...names], parseLabelsByName, {
+      okCodes: [0, NO_SUCH],
+    });
+  }
+
+  listImages(label: string): Command<readonly ImageState[]> {
+    return this.#podman(
+      ['images', '--all', '--no-trunc', '--format=json', `--filter=label=${label}`],
+      parseImageList,
+    );
+  }
+
+  /** Codes 1 and 2: there is none, or something still needs it. */
+  removeImage(image: string): Command<RemovalOutcome> {
+    return this.#podman(['rmi', '--', image], parseRemoval, {
+      okCodes: [0, 1, 2, NO_SUCH],
+      timeoutMs: 120_000,
+    });
+  }
+
+  /**
+   * As `dev` without any privilege, network or mount of the host. Ids are not mapped anew, which for a large image
+   * would copy all of it.
+   */
+  runOnce(run: {
+    readonly image: string;
+    readonly command: readonly string[];
+    readonly timeoutMs: number;
+  }): Command<string> {
+    const args = [
+      'run',
+      '--rm',
+      '--pull=never',
+      '--init',
+      '--user=1000:1000',
+      '--cap-drop=all',
+      '--security-opt=no-new-privileges',
+      '--network=none',
+      '--tmpfs=/sys:ro,size=4k',
+      '--ipc=none',
+      '--tmpfs=/dev/shm:rw,nosuid,nodev,noexec,mode=1777,size=64m',
+      '--image-volume=ignore',
+      '--log-driver=none',
+      `--timeout=${Math.ceil(run.timeoutMs / 1000)}`,
+      '--',
+      run.image,
+      ...run.command,
+    ];
+    return this.#podman(args, asText, { timeoutMs: run.timeoutMs + 30_000 });
+  }
+
   pull(image: string): Command<void> {
     return this.#podman(['pull', '--', image], asNothing, { timeoutMs: 900_000 });
   }
@@ -91,8 +153,8 @@ export class PodmanCommands {
     );
   }
 
-  build(build: ImageBuild, tmpDir: string): Command<void> {
-    const command = this.#podman(buildArgs(build), asNothing, { timeoutMs: 3_600_000 });
+  build(build: ImageBuild, tmpDir: string): Command<string> {
+    const command = this.#podman(buildArgs(build), parseBuiltId, { timeoutMs: 3_600_000 });
     return { ...command, env: { ...command.env, TMPDIR: tmpDir } };
   }
 

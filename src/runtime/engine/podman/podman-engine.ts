@@ -12,6 +12,7 @@ import type {
   EngineInfo,
   IdMapping,
   ImageBuild,
+  ImageState,
   Progress,
 } from '../contract.ts';
 import { watchExits } from './exit-watcher.ts';
@@ -117,6 +118,13 @@ export class PodmanEngine implements ContainerEngine {
     return await this.#run(this.#commands.imageLabels(tag), signal);
   }
 
+  async labelsOf(
+    names: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+    return names.length === 0 ? new Map() : await this.#run(this.#commands.labelsOf(names), signal);
+  }
+
   async pull(image: string, progress: Progress, signal?: AbortSignal): Promise<void> {
     await this.#deps.runner.run(this.#commands.pull(image), { signal, onLine: progress });
   }
@@ -130,11 +138,28 @@ export class PodmanEngine implements ContainerEngine {
     await this.#run(this.#commands.importImage(archive, tag, labels), signal);
   }
 
-  async build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<void> {
+  async build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<string> {
     // Cache mounts lie under TMPDIR; the default is one directory for all users of the machine.
     const tmpDir = path.join(this.#deps.paths.cache, 'build');
     await makePrivateDir(tmpDir, this.#deps.uid);
-    await this.#deps.runner.run(this.#commands.build(build, tmpDir), { signal, onLine: progress });
+    return await this.#deps.runner.run(this.#commands.build(build, tmpDir), { signal, onLine: progress });
+  }
+
+  async listImages(label: string, signal?: AbortSignal): Promise<readonly ImageState[]> {
+    return await this.#run(this.#commands.listImages(label), signal);
+  }
+
+  async removeImage(image: string, signal?: AbortSignal): Promise<void> {
+    const { problem } = await this.#run(this.#commands.removeImage(image), signal);
+    if (problem === undefined) return;
+    throw new ConflictError(`The image ${image} is still needed`, { details: problem });
+  }
+
+  async runOnce(
+    run: { readonly image: string; readonly command: readonly string[]; readonly timeoutMs: number },
+    signal?: AbortSignal,
+  ): Promise<string> {
+    return await this.#run(this.#commands.runOnce(run), signal);
   }
 
   async hostNamespacePrefix(signal?: AbortSignal): Promise<readonly string[]> {
@@ -212,6 +237,13 @@ function explainLaunch(spec: ContainerSpec, error: unknown): unknown {
   if (!(error instanceof CommandError)) return error;
   if (/name .* is (already )?in use|already in use by/i.test(error.details ?? '')) {
     return new ConflictError(`A container named ${spec.name} exists already`, {
+      details: error.details,
+      cause: error,
+    });
+  }
+  if (/unresolvable CDI devices/i.test(error.details ?? '')) {
+    return new HostError(`Podman does not know the GPU ${spec.devices.cdi.join(', ')}`, {
+      hint: 'It reads /etc/cdi and /var/run/cdi; Podman 4 understands specifications up to version 0.5.0 ("cdiVersion").',
       details: error.details,
       cause: error,
     });

@@ -112,7 +112,7 @@ function realTime(text: string | undefined): string | undefined {
   return Number.isNaN(time.getTime()) ? undefined : time.toISOString();
 }
 
-function parseJson<T>(schema: z.ZodType<T>, text: string, what: string): T {
+export function parseJson<T>(schema: z.ZodType<T>, text: string, what: string): T {
   try {
     return schema.parse(JSON.parse(text));
   } catch (cause) {

@@ -1,17 +1,3 @@
-# Layer 0: what every task needs, whichever agent works in it.
-FROM {{base}}
-
-ENV DEBIAN_FRONTEND=noninteractive
-
-# The package lists and archives stay in the builder's cache: not in the image, and not fetched twice. The lock on
-# the first covers both; apt would clean one away from among its lists.
-RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
-    --mount=type=cache,target=/var/lib/apt/lists \
-    apt-get -qq update \
-    && apt-get -qq install -y --no-install-recommends \
-        ca-certificates curl git iproute2 jq less openssh-client procps ripgrep socat sudo tmux vim-tiny \
-    && rm -rf /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old
-
 # The person inside: uid 1000, taken over where the base has one. sudo is proven, not assumed.
 RUN if entry="$(getent group 1000)"; then groupmod --new-name dev "${entry%%:*}"; else groupadd --gid 1000 dev; fi \
     && if entry="$(getent passwd 1000)"; then \
@@ -29,4 +15,6 @@ COPY terok-init terok-git-credential /usr/local/bin/
 ENV HOME=/home/dev USER=dev LANG=C.UTF-8 REPO_ROOT=/workspace GIT_RESET_MODE=none
 WORKDIR /workspace
 USER dev
+# A base's own entry point would stand before every command of ours.
+ENTRYPOINT []
 CMD ["terok-init", "interactive"]

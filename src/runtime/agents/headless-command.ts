@@ -1,0 +1,101 @@
+import { InvalidInputError } from '../core/errors.ts';
+import { cleanLine } from '../core/untrusted-text.ts';
+import {
+  approvalArgs,
+  containerPath,
+  fill,
+  instructionArgs,
+  SUBAGENTS_FILE,
+  wrapperFile,
+} from './agent-channels.ts';
+import type { AgentRunInput } from './contract.ts';
+
+export interface HeadlessRun {
+  readonly command: readonly string[];
+  readonly prompt: string;
+  /** Id chosen by us. */
+  readonly session: string | undefined;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+}
+
+/** What of the settings an agent can be told, and how; what it cannot be told becomes words of the prompt, or a warning. */
+export function headlessRun(input: AgentRunInput, prompt: string, newSession: () => string): HeadlessRun {
+  const { agent, settings } = input;
+  const { options, model_env } = agent.headless;
+  const warnings: string[] = [];
+  const args = input.isRestricted ? [] : [...approvalArgs(agent)];
+  const environment: Record<string, string> = { ...agent.headless.env };
+  const inFront: string[] = [];
+  const behind: string[] = [];
+
+  if (settings.model !== undefined) {
+    if (options.model !== undefined)
+      args.push(...fill(options.model, { model: usable('model', settings.model) }));
+    else if (model_env !== undefined) environment[model_env] = usable('model', settings.model);
+    else
+      warnings.push(
+        `${agent.title} cannot be told which model to use; "${cleanLine(settings.model, 100)}" is ignored.`,
+      );
+  }
+  if (settings.maxTurns !== undefined) {
+    const turns = String(settings.maxTurns);
+    if (options.max_turns !== undefined) args.push(...fill(options.max_turns, { max_turns: turns }));
+    else {
+      behind.push(`Important: complete this task in no more than ${turns} steps.`);
+      warnings.push(
+        `${agent.title} knows no limit of turns; its prompt asks for no more than ${turns} steps.`,
+      );
+    }
+  }
+  if (settings.subagents.length > 0) {
+    if (options.subagents !== undefined)
+      args.push(...fill(options.subagents, { file: containerPath(SUBAGENTS_FILE) }));
+    else warnings.push(`${agent.title} knows no sub-agents; those chosen are ignored.`);
+  }
+  if (settings.instructions !== '') {
+    args.push(...instructionArgs(agent));
+    if (agent.instructions.via === 'prompt') inFront.push(settings.instructions);
+  }
+
+  const { command, session, warning } = conversation(input, newSession);
+  return {
+    command: [
+      // By its wrapper, found without PATH: a login shell may have set another.
+      containerPath(wrapperFile(agent)),
+      ...command.slice(1).flatMap((argument) => (argument === '{options}' ? args : [argument])),
+    ],
+    prompt: [...inFront, prompt, ...behind].join('\n\n'),
+    session,
+    environment,
+    warnings: warning === undefined ? warnings : [...warnings, warning],
+  };
+}
+
+interface Conversation {
+  readonly command: readonly string[];
+  readonly session: string | undefined;
+  readonly warning?: string;
+}
+
+function conversation({ agent, session }: AgentRunInput, newSession: () => string): Conversation {
+  const { command, resume } = agent.headless;
+  if (session !== undefined && resume !== undefined)
+    return { command: fill(resume, { session: usable('session id', session) }), session: undefined };
+  const fresh = agent.session.id === 'host' ? newSession() : undefined;
+  return {
+    command: fresh === undefined ? command : fill(command, { session: fresh }),
+    session: fresh,
+    ...(session === undefined
+      ? {}
+      : { warning: `${agent.title} cannot go on with an earlier conversation; this is a new one.` }),
+  };
+}
+
+/** A value that stands where a flag could stand must not be one. */
+function usable(what: string, value: string): string {
+  if (/^[^-\s\u0000-\u001f\u007f][^\u0000-\u001f\u007f]{0,255}$/.test(value)) return value;
+  throw new InvalidInputError(`"${cleanLine(value, 100)}" cannot be a ${what}`, {
+    hint: 'It is one line of at most 256 characters, and does not begin with "-".',
+  });
+}

@@ -1,0 +1,47 @@
+import { containerPath, INSTRUCTIONS_FILE } from './agent-channels.ts';
+import type { AgentFile } from './contract.ts';
+import { opencodeVariable } from './run-environment.ts';
+
+/** `opencode run` refuses by itself what it would have to ask for, but asks for little unless it is told to. */
+const ASK = { bash: 'ask', edit: 'ask', webfetch: 'ask' };
+
+/** The opencode.json of one agent (pure). Keys and addresses are read from the environment: they are no secret here. */
+export function opencodeConfig(
+  agent: AgentFile,
+  options: { readonly isRestricted: boolean; readonly model: string | undefined },
+): string {
+  const config = {
+    $schema: 'https://opencode.ai/config.json',
+    autoupdate: false,
+    share: 'disabled',
+    instructions: [containerPath(INSTRUCTIONS_FILE)],
+    permission: options.isRestricted ? ASK : { '*': 'allow' },
+    ...endpoint(agent, options.model),
+  };
+  return `${JSON.stringify(config, undefined, 2)}\n`;
+}
+
+function endpoint(agent: AgentFile, model: string | undefined): object {
+  const { opencode } = agent;
+  if (opencode === undefined) return {};
+  // OpenCode refuses a model that is not listed.
+  const models = new Set([
+    opencode.preferred_model,
+    opencode.fallback_model,
+    ...(model === undefined ? [] : [model]),
+  ]);
+  return {
+    model: `${agent.name}/${opencode.preferred_model}`,
+    provider: {
+      [agent.name]: {
+        npm: '@ai-sdk/openai-compatible',
+        name: opencode.display_name,
+        options: {
+          baseURL: `{env:${opencodeVariable(agent, 'BASE_URL')}}`,
+          apiKey: `{env:${opencode.key_env}}`,
+        },
+        models: Object.fromEntries([...models].map((name) => [name, { name }])),
+      },
+    },
+  };
+}

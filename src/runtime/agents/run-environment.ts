@@ -1,0 +1,73 @@
+import { InvalidInputError } from '../core/errors.ts';
+import { channelEnvironment, isAgent } from './agent-channels.ts';
+import { AGENT_CONFIG, type AgentFile, type AgentRunInput } from './contract.ts';
+import { gitIdentity, usablePerson } from './git-identity.ts';
+
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * What holds in the whole container, for its own agent by any way it is started: by a wrapper, by `exec` or over
+ * ACP. Throws InvalidInputError when agents contradict each other.
+ */
+export function runEnvironment(
+  input: AgentRunInput,
+  headless: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const { agent } = input;
+  const human = usablePerson(input.human);
+  const agents = input.roster.filter(isAgent);
+  return {
+    ...withApprovals(agent, input.isRestricted ? [] : agents),
+    ...channelEnvironment(agent),
+    ...headless,
+    ...Object.assign({}, ...agents.map(opencodeEnvironment)),
+    ...gitIdentity(input.authorship, { agent: agent.git, human }),
+    HUMAN_GIT_NAME: human.name,
+    HUMAN_GIT_EMAIL: human.email,
+    TEROK_GIT_AUTHORSHIP: input.authorship,
+    TEROK_AGENT: agent.name,
+    ...(input.isRestricted ? {} : { TEROK_UNRESTRICTED: '1' }),
+    PATH: `${AGENT_CONFIG}/bin:${SYSTEM_PATH}`,
+  };
+}
+
+/** Approvals of all agents, for a person may start any of them there. */
+function withApprovals(own: AgentFile, agents: readonly AgentFile[]): Record<string, string> {
+  const givenBy = new Map<string, string>();
+  const merged: Record<string, string> = {};
+  const set = (name: string, value: string, by: string): void => {
+    if (Object.hasOwn(merged, name) && merged[name] !== value) {
+      throw new InvalidInputError(`${givenBy.get(name)} and ${by} give ${name} different values`, {
+        hint: 'Correct one of their files in the roster.',
+      });
+    }
+    merged[name] = value;
+    givenBy.set(name, by);
+  };
+  for (const agent of agents)
+    for (const approval of agent.unrestricted)
+      if (approval.via === 'env')
+        for (const [name, value] of Object.entries(approval.env)) set(name, value, agent.name);
+  for (const [name, value] of Object.entries(own.env)) set(name, value, own.name);
+  return merged;
+}
+
+export const opencodeVariable = ({ name }: AgentFile, what: string): string =>
+  `TEROK_OC_${name.toUpperCase().replaceAll('-', '_')}_${what}`;
+
+/** Endpoints of the agents that are OpenCode with another one. */
+function opencodeEnvironment(agent: AgentFile): Record<string, string> {
+  if (agent.opencode === undefined) return {};
+  const { base_url, preferred_model, fallback_model, display_name, key_env, config_dir } = agent.opencode;
+  const values = {
+    BASE_URL: base_url,
+    PREFERRED_MODEL: preferred_model,
+    FALLBACK_MODEL: fallback_model,
+    DISPLAY_NAME: display_name,
+    ENV_VAR_PREFIX: key_env.replace(/_API_KEY$/, ''),
+    CONFIG_DIR: config_dir,
+  };
+  return Object.fromEntries(
+    Object.entries(values).map(([what, value]) => [opencodeVariable(agent, what), value]),
+  );
+}

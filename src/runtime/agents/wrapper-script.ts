@@ -1,0 +1,114 @@
+import { approvalArgs, channelEnvironment, instructionArgs, isAgent } from './agent-channels.ts';
+import type { RosterEntry } from './contract.ts';
+
+export interface WrapperOptions {
+  readonly isRestricted: boolean;
+  readonly hasInstructions: boolean;
+  /** Where programs are, the first to have it. */
+  readonly directories?: readonly string[];
+}
+
+/** npm, pip and our own programs; then those of the distribution. */
+const DIRECTORIES = ['/usr/local/bin', '/usr/bin'];
+
+/**
+ * The program that stands in front of an agent or tool (pure): it takes on its git identity, refuses what belongs
+ * on the host, and becomes the real one. A program and not a shell function, so that whatever starts it meets it.
+ */
+export function renderWrapper(entry: RosterEntry, options: WrapperOptions): string {
+  const blocks = [
+    `#!/bin/bash\n# ${entry.name} as in this task. Written by the host, which keeps it.`,
+    ...(isAgent(entry)
+      ? [
+          ...refusals(entry.name, entry.refuse),
+          AGENT_IDENTITY(entry.git),
+          ...exports({ ...entry.env, ...channelEnvironment(entry) }),
+          ...defaultArgs(options.hasInstructions ? instructionArgs(entry) : []),
+          ...defaultArgs(options.isRestricted ? [] : approvalArgs(entry)),
+        ]
+      : [HUMAN_IDENTITY]),
+    start(entry, options.directories ?? DIRECTORIES),
+  ];
+  return `${blocks.join('\n\n')}\n`;
+}
+
+const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+const HUMAN = `human_name=\${HUMAN_GIT_NAME:-Nobody} human_email=\${HUMAN_GIT_EMAIL:-nobody@localhost}`;
+const as = (role: string, who: string): string =>
+  `export GIT_${role}_NAME=$${who}_name GIT_${role}_EMAIL=$${who}_email`;
+
+const HUMAN_IDENTITY = [HUMAN, as('AUTHOR', 'human'), as('COMMITTER', 'human')].join('\n');
+
+const AGENT_IDENTITY = ({ name, email }: { readonly name: string; readonly email: string }): string =>
+  `agent_name=${quote(name)} agent_email=${quote(email)}
+${HUMAN}
+case \${TEROK_GIT_AUTHORSHIP-} in
+  human | human-agent) ${as('AUTHOR', 'human')} ;;
+  *) ${as('AUTHOR', 'agent')} ;;
+esac
+case \${TEROK_GIT_AUTHORSHIP-} in
+  agent | human-agent) ${as('COMMITTER', 'agent')} ;;
+  *) ${as('COMMITTER', 'human')} ;;
+esac`;
+
+const exports = (environment: Readonly<Record<string, string>>): readonly string[] => {
+  const lines = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);
+  return lines.length === 0 ? [] : [lines.join('\n')];
+};
+
+function defaultArgs(args: readonly string[]): readonly string[] {
+  const [first] = args;
+  if (first === undefined) return [];
+  return [
+    `# Unless they are given, as by a headless run.
+defaults=(${args.map(quote).join(' ')})
+for argument in "$@"; do
+  case $argument in ${quote(first)} | ${quote(first)}=*) defaults=() ;; esac
+done
+set -- "\${defaults[@]}" "$@"`,
+  ];
+}
+
+/**
+ * Subcommands are looked for where the program would find them: behind flags, of which the next word may be a
+ * value, and not behind another word.
+ */
+function refusals(name: string, refused: readonly (readonly string[])[]): readonly string[] {
+  if (refused.length === 0) return [];
+  const tests = refused.map((words) => {
+    const here = words.map((word, index) => `"\${words[at + ${index}]-}" = ${quote(word)}`);
+    return `  if [[ ${here.join(' && ')} ]]; then refused=${quote(words.join(' '))}; fi`;
+  });
+  const flags = refused.filter(([word = '']) => word.startsWith('-')).map(([word = '']) => quote(word));
+  const keepFlags = flags.length === 0 ? '' : `    ${flags.join(' | ')}) refused=$argument ;;\n`;
+  return [
+    `words=() values=0 previous= refused=
+for argument in "$@"; do
+  case $argument in
+    --) break ;;
+${keepFlags}    -*) ;;
+    *)
+      # Perhaps the value of the flag before it.
+      if [[ $previous == -* && $values -eq \${#words[@]} ]]; then values=$((values + 1)); fi
+      words+=("$argument")
+      ;;
+  esac
+  previous=$argument
+done
+for ((at = 0; at <= values; at++)); do
+${tests.join('\n')}
+done
+if [ -n "$refused" ]; then
+  printf '%s\\n' ${quote(`${name}: "`)}"$refused"'" is not done here: the host looks after credentials and versions.' >&2
+  exit 1
+fi`,
+  ];
+}
+
+const start = (entry: RosterEntry, directories: readonly string[]): string =>
+  `for directory in ${directories.map(quote).join(' ')}; do
+  if [ -x "$directory"/${quote(entry.binary)} ]; then exec "$directory"/${quote(entry.binary)} "$@"; fi
+done
+printf '%s\\n' ${quote(`${entry.name}: not in this image`)} >&2
+exit 127`;

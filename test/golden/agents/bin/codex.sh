@@ -1,0 +1,41 @@
+#!/bin/bash
+# codex as in this task. Written by the host, which keeps it.
+
+words=() values=0 previous= refused=
+for argument in "$@"; do
+  case $argument in
+    --) break ;;
+    -*) ;;
+    *)
+      # Perhaps the value of the flag before it.
+      if [[ $previous == -* && $values -eq ${#words[@]} ]]; then values=$((values + 1)); fi
+      words+=("$argument")
+      ;;
+  esac
+  previous=$argument
+done
+for ((at = 0; at <= values; at++)); do
+  if [[ "${words[at + 0]-}" = 'login' ]]; then refused='login'; fi
+  if [[ "${words[at + 0]-}" = 'logout' ]]; then refused='logout'; fi
+done
+if [ -n "$refused" ]; then
+  printf '%s\n' 'codex: "'"$refused"'" is not done here: the host looks after credentials and versions.' >&2
+  exit 1
+fi
+
+agent_name='Codex' agent_email='noreply@openai.com'
+human_name=${HUMAN_GIT_NAME:-Nobody} human_email=${HUMAN_GIT_EMAIL:-nobody@localhost}
+case ${TEROK_GIT_AUTHORSHIP-} in
+  human | human-agent) export GIT_AUTHOR_NAME=$human_name GIT_AUTHOR_EMAIL=$human_email ;;
+  *) export GIT_AUTHOR_NAME=$agent_name GIT_AUTHOR_EMAIL=$agent_email ;;
+esac
+case ${TEROK_GIT_AUTHORSHIP-} in
+  agent | human-agent) export GIT_COMMITTER_NAME=$agent_name GIT_COMMITTER_EMAIL=$agent_email ;;
+  *) export GIT_COMMITTER_NAME=$human_name GIT_COMMITTER_EMAIL=$human_email ;;
+esac
+
+for directory in '/usr/local/bin' '/usr/bin'; do
+  if [ -x "$directory"/'codex' ]; then exec "$directory"/'codex' "$@"; fi
+done
+printf '%s\n' 'codex: not in this image' >&2
+exit 127

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentRun } from '../../../src/runtime/agents/contract.ts';
+import { bundledAgents, bundledRoster, plan, settings } from './roster-fixture.ts';
+
+const roster = bundledRoster();
+const golden = (name: string): string => `../../golden/agents/${name}`;
+const pretty = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
+
+const everything = settings({
+  model: 'some/model-1',
+  maxTurns: 7,
+  instructions: 'Be kind.\nBe "brief".',
+  subagents: [{ name: 'reviewer', fields: { description: 'Reviews', prompt: 'Review.' } }],
+});
+
+const spoken = ({ command, prompt, session, warnings }: AgentRun) => ({ command, prompt, session, warnings });
+
+describe('a run of each agent', () => {
+  it.each(bundledAgents().map((agent) => [agent.name, agent] as const))('of %s', async (name, agent) => {
+    const fresh = plan(agent, { roster });
+    const value = {
+      fresh: spoken(fresh),
+      environment: fresh.environment,
+      everything: spoken(plan(agent, { roster, settings: everything })),
+      resumed: spoken(plan(agent, { roster, session: 'ses_0123' })),
+      restricted: spoken(plan(agent, { roster, isRestricted: true, settings: everything })),
+      interactive: spoken(plan(agent, { roster, prompt: undefined, settings: everything })),
+    };
+    await expect(pretty(value)).toMatchFileSnapshot(golden(`${name}.json`));
+  });
+});
+
+describe('the configuration of a container', () => {
+  const claude = bundledAgents().find(({ name }) => name === 'claude');
+  if (claude === undefined) throw new Error('no claude');
+  const listed = (run: AgentRun) =>
+    run.files.map(({ path, isExecutable, mountedAt }) =>
+      [isExecutable ? 'r-x' : 'r--', path, ...(mountedAt === undefined ? [] : ['→', mountedAt])].join(' '),
+    );
+
+  it.each([
+    ['unrestricted', false],
+    ['restricted', true],
+  ])('%s, file by file', async (mode, isRestricted) => {
+    const run = plan(claude, { roster, isRestricted, settings: everything });
+    const shown = run.files
+      .filter(({ path }) => !path.startsWith('bin/'))
+      .map(({ path, content }) => `=== ${path}\n${content}${content.endsWith('\n') ? '' : '\n'}`);
+    await expect(`${[...listed(run), ...shown].join('\n')}`).toMatchFileSnapshot(golden(`files-${mode}.txt`));
+  });
+
+  it('has a wrapper for each', async () => {
+    for (const { path, content } of plan(claude, { roster, settings: everything }).files)
+      if (path.startsWith('bin/')) await expect(content).toMatchFileSnapshot(golden(`${path}.sh`));
+  });
+});

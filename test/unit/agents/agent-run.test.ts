@@ -1,0 +1,240 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentFile } from '../../../src/runtime/agents/contract.ts';
+import {
+  agentOf,
+  agentText,
+  bundledAgent,
+  bundledAgents,
+  bundledRoster,
+  contentOf,
+  plan,
+  SESSION,
+  settings,
+} from './roster-fixture.ts';
+
+const roster = bundledRoster();
+const plain = agentOf(agentText('plain'));
+const subagents = [{ name: 'reviewer', fields: { description: 'Reviews', prompt: 'Review.' } }];
+
+describe('what an agent cannot be told otherwise', () => {
+  it('goes into its prompt: instructions in front, the limit of turns behind, the prompt itself byte for byte', () => {
+    const run = plan(plain, { settings: settings({ maxTurns: 3, instructions: 'One.\n\nTwo.' }) });
+    expect(run.prompt).toBe(
+      'One.\n\nTwo.\n\n-x "do" it\n\n\nImportant: complete this task in no more than 3 steps.',
+    );
+    expect(run.warnings).toEqual([
+      'Title knows no limit of turns; its prompt asks for no more than 3 steps.',
+    ]);
+  });
+
+  it('is left out with a warning when nothing can stand for it', () => {
+    const run = plan(plain, { settings: settings({ model: 'big\u001b[2J', subagents }), session: 'abc' });
+    expect(run.warnings).toEqual([
+      'Title cannot be told which model to use; "big" is ignored.',
+      'Title knows no sub-agents; those chosen are ignored.',
+      'Title cannot go on with an earlier conversation; this is a new one.',
+    ]);
+    expect(run.command).toEqual(['/etc/terok/bin/plain', '--now']);
+    expect(run.files.map(({ path }) => path)).not.toContain('agents.json');
+  });
+
+  it('is nothing when instructions were emptied on purpose, though their file is there', () => {
+    for (const agent of bundledAgents()) {
+      const run = plan(agent, { roster, settings: settings({ instructions: '' }) });
+      expect(run.prompt).toBe('-x "do" it\n');
+      expect(run.command?.join(' ')).not.toContain('instructions.md');
+      expect(contentOf(run, 'instructions.md')).toMatch(/^Follow the project's .*\.$/);
+      expect(contentOf(run, 'managed/etc/codex/managed_config.toml')).not.toContain('developer_instructions');
+      expect(contentOf(run, 'bin/claude')).not.toContain('append-system-prompt');
+    }
+  });
+
+  it('warns a person who starts an agent by hand that reads custom instructions with a prompt only', () => {
+    const custom = settings({ hasCustomInstructions: true });
+    expect(plan(plain, { prompt: undefined, settings: custom }).warnings).toHaveLength(1);
+    expect(plan(plain, { prompt: undefined }).warnings).toEqual([]);
+    expect(plan(bundledAgent('claude'), { prompt: undefined, settings: custom }).warnings).toEqual([]);
+  });
+});
+
+describe('a model', () => {
+  const named = bundledAgents().filter(({ headless }) => headless.options.model !== undefined);
+  it.each(named.map((agent) => [agent.name, agent] as const))('never becomes a flag of %s', (_, agent) => {
+    for (const model of [
+      '-c',
+      '--dangerously-skip-permissions',
+      '',
+      ' ',
+      ' -x',
+      'a\nb',
+      'a\0b',
+      'x'.repeat(257),
+    ])
+      expect(() => plan(agent, { settings: settings({ model }) })).toThrow(
+        expect.objectContaining({ code: 'INVALID_INPUT' }),
+      );
+    const { command } = plan(agent, { settings: settings({ model: 'a "b" $(c) {session} {options}' }) });
+    const holding = command?.filter((argument) => argument.includes('$(c)'));
+    expect(holding).toHaveLength(1);
+    expect(holding?.[0]).toMatch(/a "b" \$\(c\) \{session\} \{options\}$/);
+  });
+
+  it('may go by a variable', () => {
+    const vibe = bundledAgent('vibe');
+    const run = plan(vibe, { settings: settings({ model: 'devstral' }) });
+    expect(run.environment).toHaveProperty('VIBE_ACTIVE_MODEL', 'devstral');
+    expect(run.warnings).toEqual([]);
+    expect(() => plan(vibe, { settings: settings({ model: '-x' }) })).toThrow('cannot be a model');
+  });
+
+  it('is listed for an agent that is OpenCode with another endpoint, which refuses others', () => {
+    const run = plan(bundledAgent('kisski'), { roster, settings: settings({ model: 'new-one' }) });
+    expect(JSON.parse(contentOf(run, 'opencode/kisski.json'))).toHaveProperty([
+      'provider',
+      'kisski',
+      'models',
+      'new-one',
+    ]);
+    expect(contentOf(run, 'opencode/blablador.json')).not.toContain('new-one');
+    expect(run.command).toContain('kisski/new-one');
+  });
+});
+
+describe('a conversation', () => {
+  it.each(bundledAgents().map((agent) => [agent.name, agent] as const))(
+    'of %s gets our id where the agent takes one, and only a new one',
+    (_, agent: AgentFile) => {
+      const fresh = plan(agent);
+      const isOurs = agent.session.id === 'host';
+      expect(fresh.session).toBe(isOurs ? SESSION : undefined);
+      expect(fresh.command?.some((argument) => argument.includes(SESSION))).toBe(isOurs);
+      const resumed = plan(agent, { session: 'ses_1' });
+      expect(resumed.session).toBeUndefined();
+      const canResume = agent.headless.resume !== undefined;
+      expect(resumed.command?.some((argument) => argument.includes('ses_1'))).toBe(canResume);
+      expect(resumed.warnings.length).toBe(canResume ? 0 : 1);
+    },
+  );
+
+  it('id is never a flag', () => {
+    for (const session of ['--yolo', '-', '', 'a\nb'])
+      expect(() => plan(bundledAgent('codex'), { session })).toThrow('cannot be a session id');
+  });
+
+  it('is not begun without a prompt', () => {
+    const run = plan(bundledAgent('claude'), { roster, prompt: undefined });
+    expect([run.command, run.prompt, run.session]).toEqual([undefined, undefined, undefined]);
+    expect(run.files.length).toBeGreaterThan(10);
+  });
+});
+
+describe('a restricted task', () => {
+  it('has no approval anywhere, of any agent', () => {
+    for (const agent of bundledAgents()) {
+      const restricted = plan(agent, { roster, isRestricted: true });
+      const open = plan(agent, { roster });
+      const all = (run: typeof open) => JSON.stringify([run.command, run.environment, run.files]);
+      for (const word of [
+        /bypassPermissions/,
+        /danger-full-access/,
+        /COPILOT_ALLOW_ALL/,
+        /yolo/,
+        /BYPASS_TOOL/,
+      ]) {
+        expect(all(open)).toMatch(word);
+        expect(all(restricted)).not.toMatch(word);
+      }
+      expect(restricted.environment).not.toHaveProperty('TEROK_UNRESTRICTED');
+      expect(restricted.environment).not.toHaveProperty('OPENCODE_PERMISSION');
+      expect(open.environment).toHaveProperty('TEROK_UNRESTRICTED', '1');
+    }
+    const claude = contentOf(
+      plan(bundledAgent('claude'), { roster, isRestricted: true }),
+      'managed/etc/claude-code/managed-settings.json',
+    );
+    expect(Object.keys(JSON.parse(claude))).toEqual(['hooks']);
+  });
+
+  it('follows the task and not the settings it came from', () => {
+    const run = plan(bundledAgent('copilot'), {
+      isRestricted: true,
+      settings: settings({ isUnrestricted: true }),
+    });
+    expect(run.environment).not.toHaveProperty('COPILOT_ALLOW_ALL');
+  });
+});
+
+describe('the environment of a container', () => {
+  it('is refused when two agents give one variable different values', () => {
+    const a = agentOf(agentText('a', 'unrestricted: [{ via: env, env: { ALLOW: "1" } }]\n'));
+    const b = agentOf(agentText('b', 'unrestricted: [{ via: env, env: { ALLOW: "2" } }]\n'));
+    const c = agentOf(agentText('c', 'env: { ALLOW: "3" }\n'));
+    expect(() => plan(a, { roster: [a, b] })).toThrow('a and b give ALLOW different values');
+    expect(() => plan(c, { roster: [a, c] })).toThrow('a and c give ALLOW different values');
+    expect(plan(a, { roster: [a, b], isRestricted: true }).environment).not.toHaveProperty('ALLOW');
+  });
+
+  it('cannot be turned from what is ours by a file of the roster', () => {
+    const evil = agentOf(
+      agentText(
+        'evil',
+        'env: { PATH: /tmp, GIT_AUTHOR_NAME: Root, TEROK_AGENT: other, TEROK_UNRESTRICTED: "1" }\n',
+      ),
+    );
+    expect(plan(evil, { isRestricted: false }).environment).toMatchObject({
+      PATH: expect.stringMatching(/^\/etc\/terok\/bin:/),
+      GIT_AUTHOR_NAME: 'Runner',
+      TEROK_AGENT: 'evil',
+    });
+  });
+
+  it('has what an agent wants for headless runs in these only', () => {
+    const agent = agentOf(agentText('a', '  env: { QUIET: "1" }\n'));
+    expect(plan(agent).environment).toHaveProperty('QUIET', '1');
+    expect(plan(agent, { prompt: undefined }).environment).not.toHaveProperty('QUIET');
+  });
+
+  it('names the endpoint of every agent that has one, with a dash as underscore', () => {
+    const agent = agentOf(
+      agentText(
+        'my-ai',
+        'opencode: { display_name: My, base_url: "https://a.example.org/v1", preferred_model: p, fallback_model: f, key_env: MY_API_KEY, config_dir: .my }\n',
+      ),
+    );
+    expect(plan(plain, { roster: [plain, agent] }).environment).toMatchObject({
+      TEROK_OC_MY_AI_BASE_URL: 'https://a.example.org/v1',
+      TEROK_OC_MY_AI_PREFERRED_MODEL: 'p',
+      TEROK_OC_MY_AI_FALLBACK_MODEL: 'f',
+      TEROK_OC_MY_AI_DISPLAY_NAME: 'My',
+      TEROK_OC_MY_AI_ENV_VAR_PREFIX: 'MY',
+      TEROK_OC_MY_AI_CONFIG_DIR: '.my',
+    });
+  });
+});
+
+it('keeps prompt, instructions and keys out of command lines and environment', () => {
+  const secretive = settings({ instructions: 'INSTRUCTION-TEXT', maxTurns: 2 });
+  for (const agent of bundledAgents()) {
+    const run = plan(agent, { roster, prompt: 'PROMPT-TEXT', settings: secretive });
+    const outside = JSON.stringify([run.command, run.environment]);
+    expect(outside).not.toMatch(/PROMPT-TEXT|INSTRUCTION-TEXT/);
+    expect(JSON.stringify(run.files)).not.toContain('PROMPT-TEXT');
+    expect(run.prompt).toContain('PROMPT-TEXT');
+    for (const name of Object.keys(run.environment)) expect(name).not.toMatch(/(?:KEY|TOKEN|SECRET)$/);
+  }
+});
+
+it('writes each file once, at a place of its own', () => {
+  const { files } = plan(bundledAgent('claude'), { roster, settings: settings({ subagents }) });
+  expect(new Set(files.map(({ path }) => path)).size).toBe(files.length);
+  const mounted = files.flatMap(({ mountedAt }) => mountedAt ?? []);
+  expect(new Set(mounted).size).toBe(mounted.length);
+  for (const { path } of files) expect(path).not.toMatch(/^\/|(?:^|\/)\.\.(?:\/|$)/);
+});
+
+it('has sub-agents by name, whatever the name', () => {
+  const odd = [{ name: '__proto__', fields: { prompt: 'x' } }, ...subagents];
+  const run = plan(bundledAgent('claude'), { settings: settings({ subagents: odd }) });
+  expect(Object.keys(JSON.parse(contentOf(run, 'agents.json')))).toEqual(['__proto__', 'reviewer']);
+  expect(run.command?.slice(2, 4)).toEqual(['--agents', '/etc/terok/agents.json']);
+});

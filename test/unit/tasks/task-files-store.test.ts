@@ -1,0 +1,94 @@
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AgentConfigFile } from '../../../src/runtime/agents/contract.ts';
+import { TaskFilesStore } from '../../../src/runtime/tasks/task-files-store.ts';
+import { exampleTask } from '../../support/example-spec.ts';
+import { gid, runner, type TestHost, testHost, uid } from '../../support/host.ts';
+
+let host: TestHost;
+let store: TaskFilesStore;
+const task = exampleTask();
+beforeEach(async () => {
+  host = await testHost();
+  store = new TaskFilesStore({ paths: host.paths, runner, namespacePrefix: async () => [] });
+  await store.create(task, { uid, gid });
+});
+afterEach(() => host[Symbol.asyncDispose]());
+
+const file = (change: Partial<AgentConfigFile>): AgentConfigFile => ({
+  path: 'instructions.md',
+  content: 'Be brief.\n',
+  isExecutable: false,
+  mountedAt: undefined,
+  ...change,
+});
+const mode = (name: string): number => statSync(name).mode & 0o777;
+
+describe('what an agent is told', () => {
+  it('is readable for its container whatever the umask, and behind a directory that is ours alone', async () => {
+    const before = process.umask(0o077);
+    try {
+      await store.writeConfig(task, [
+        file({}),
+        file({ path: 'approvals/claude/settings.json', content: '{}' }),
+        file({ path: 'bin/claude', content: '#!/bin/sh\n', isExecutable: true }),
+      ]);
+    } finally {
+      process.umask(before);
+    }
+    const { root, agentConfig } = store.pathsOf(task);
+    expect(mode(root)).toBe(0o700);
+    for (const directory of ['', 'approvals', 'approvals/claude', 'bin']) {
+      expect(mode(path.join(agentConfig, directory)), directory).toBe(0o755);
+    }
+    expect(mode(path.join(agentConfig, 'instructions.md'))).toBe(0o644);
+    expect(mode(path.join(agentConfig, 'bin/claude'))).toBe(0o755);
+    expect(readFileSync(path.join(agentConfig, 'approvals/claude/settings.json'), 'utf8')).toBe('{}');
+  });
+
+  it('is replaced as a whole, and leaves no half-written file', async () => {
+    await store.writeConfig(task, [file({ content: 'one' })]);
+    await store.writeConfig(task, [file({ content: 'two' })]);
+    const { agentConfig } = store.pathsOf(task);
+    expect(readdirSync(agentConfig)).toEqual(['instructions.md']);
+    expect(readFileSync(path.join(agentConfig, 'instructions.md'), 'utf8')).toBe('two');
+  });
+
+  it.each(['../escaped', '..', 'a/../../escaped', '.'])(
+    'never lies outside of its directory: %s',
+    async (name) => {
+      await expect(store.writeConfig(task, [file({ path: name })])).rejects.toThrow(
+        'outside of agent-config',
+      );
+      expect(existsSync(path.join(store.pathsOf(task).root, 'escaped'))).toBe(false);
+    },
+  );
+});
+
+it('what an agent leaves in its own directory is removed and never followed', async () => {
+  const { agentState, root } = store.pathsOf(task);
+  const precious = path.join(host.directory, 'precious');
+  mkdirSync(precious);
+  writeFileSync(path.join(precious, 'file'), 'mine');
+  symlinkSync(precious, path.join(agentState, 'link'));
+  symlinkSync('/etc/passwd', path.join(agentState, 'instructions.md'));
+  execFileSync('mkfifo', [path.join(agentState, 'session')]);
+  rmSync(path.join(root, 'workspace-dangerous'), { recursive: true });
+  symlinkSync(precious, path.join(root, 'workspace-dangerous'));
+  await store.writeConfig(task, [file({})]);
+  await store.archive(task, 'now');
+  await store.remove(task);
+  expect(existsSync(root)).toBe(false);
+  expect(readFileSync(path.join(precious, 'file'), 'utf8')).toBe('mine');
+});
