@@ -33,6 +33,7 @@ done
 
 if [ -r /run/terok-build/env ]; then . /run/terok-build/env; fi
 export HOME=/root USER=root TMPDIR=/run/terok-scratch
+export NPM_CONFIG_CACHE=/run/terok-cache/npm PIP_CACHE_DIR=/run/terok-cache/pip
 # The builder's own, and gone afterwards.
 scratch=$(mktemp -d)
 remember() { ls -A "$1" > "$scratch/$(basename "$1")"; }

@@ -20,7 +20,8 @@ export function selectAgents(
   family: PackageFamily,
 ): AgentSelection {
   const known = new Map(roster.entries.map((entry) => [entry.name, entry]));
-  const names = wanted === 'all' ? roster.entries.map(({ name }) => name).sort() : [...new Set(wanted)].sort();
+  const names =
+    wanted === 'all' ? roster.entries.map(({ name }) => name).sort() : [...new Set(wanted)].sort();
   for (const name of names) if (!known.has(name)) throw unknownAgent(roster, name);
   return order(names, known, (entry) => {
     if (entry.kind === 'tool' && entry.sidecar !== undefined)
@@ -33,10 +34,8 @@ export function selectAgents(
 export function selectSidecarTools(roster: Roster, family: PackageFamily): AgentSelection {
   const known = new Map(roster.entries.map((entry) => [entry.name, entry]));
   const tools = roster.entries.filter((entry) => entry.kind === 'tool' && entry.sidecar !== undefined);
-  return order(
-    tools.map(({ name }) => name).sort(),
-    known,
-    (entry) => (hasWay(entry, family) ? undefined : `there is no ${family} package of it`),
+  return order(tools.map(({ name }) => name).sort(), known, (entry) =>
+    hasWay(entry, family) ? undefined : `there is no ${family} package of it`,
   );
 }
 
@@ -83,7 +82,8 @@ function hasWay({ install }: RosterEntry, family: PackageFamily): boolean {
 
 function unknownAgent(roster: Roster, name: string): Error {
   const broken = roster.broken.find((problem) => problem.name === name);
-  if (broken !== undefined) return new InvalidInputError(`The agent "${name}" cannot be used: ${broken.problem}`);
+  if (broken !== undefined)
+    return new InvalidInputError(`The agent "${name}" cannot be used: ${broken.problem}`);
   const names = roster.entries.map((entry) => entry.name);
   const near = nearestNames(name, names);
   return new NotFoundError(`docker.agents names "${cleanLine(name)}", which is no agent or tool`, {

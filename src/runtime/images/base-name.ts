@@ -18,11 +18,7 @@ export function baseName(settings: DockerSettings): string | undefined {
   }
   const [first = '', ...rest] = name.split('/');
   const hasRegistry = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
-  const full = hasRegistry
-    ? name
-    : rest.length === 0
-      ? `docker.io/library/${name}`
-      : `docker.io/${name}`;
+  const full = hasRegistry ? name : rest.length === 0 ? `docker.io/library/${name}` : `docker.io/${name}`;
   return /[:@]/.test(full.slice(full.lastIndexOf('/'))) ? full : `${full}:latest`;
 }
 
@@ -44,9 +40,12 @@ export function packageFamily(base: string, settings: DockerSettings): PackageFa
   const names = parts.slice(-1).concat(parts.slice(-2, -1));
   if (names.some((name) => RPM.test(name))) return 'rpm';
   if (DEB.test(names[0] ?? '')) return 'deb';
-  throw new InvalidInputError(`The name "${cleanLine(base)}" does not tell which package manager that image has`, {
-    hint: 'Set docker.family beside docker.base_image: "deb" (apt) or "rpm" (dnf).',
-  });
+  throw new InvalidInputError(
+    `The name "${cleanLine(base)}" does not tell which package manager that image has`,
+    {
+      hint: 'Set docker.family beside docker.base_image: "deb" (apt) or "rpm" (dnf).',
+    },
+  );
 }
 
 function splitTag(name: string): readonly [string, string] {

@@ -43,10 +43,9 @@ export async function assertFreeDirectory(directory: string): Promise<void> {
   if (info === undefined) return;
   const isFree = info.isDirectory() && (await readdir(directory)).length === 0;
   if (isFree) return;
-  throw new InvalidInputError(
-    `${directory} ${info.isDirectory() ? 'is not empty' : 'is not a directory'}`,
-    { hint: 'Name an empty directory, or one that does not exist yet.' },
-  );
+  throw new InvalidInputError(`${directory} ${info.isDirectory() ? 'is not empty' : 'is not a directory'}`, {
+    hint: 'Name an empty directory, or one that does not exist yet.',
+  });
 }
 
 /** Writes files into a directory, which is made where it is not there. Returns their paths, sorted. */

@@ -2,7 +2,15 @@ import type { RosterEntry } from '../agents/contract.ts';
 import type { AgentSelection } from './agent-selection.ts';
 import type { PackageFamily } from './contract.ts';
 import { AGENT_SOURCES, agentFiles } from './install-script.ts';
-import { type ContextFile, contentHash, digest, type Layer, layerTags, type Parent, projectTags } from './layers.ts';
+import {
+  type ContextFile,
+  contentHash,
+  digest,
+  type Layer,
+  layerTags,
+  type Parent,
+  projectTags,
+} from './layers.ts';
 
 /** Programs every task has, whatever its agent: the init script and git's way to the gate. */
 export const L0_FILES = ['terok-init', 'terok-git-credential', 'gitconfig'] as const;
@@ -76,7 +84,8 @@ export function projectLayer(
   parent: Parent,
 ): Layer | undefined {
   if (project === undefined || snippet === undefined) return undefined;
-  const title = kind === 'l2' ? "Layer 2: the project's own lines." : "The project's own lines without agents.";
+  const title =
+    kind === 'l2' ? "Layer 2: the project's own lines." : "The project's own lines without agents.";
   const dockerfile = render(sources.templates['l2.Dockerfile'], { title, parent: parent.tag }, { snippet });
   return { ...complete(kind, projectTags(project)[kind], dockerfile, [], parent), base, project };
 }
@@ -115,19 +124,14 @@ function agentLayer(
 /** One step an agent, so that another version of one leaves those before it alone. */
 function runStep(entry: RosterEntry, family: PackageFamily, hash: string): string {
   const { install } = entry;
-  const caches = [
-    ...(Object.keys(install.npm).length > 0 ? ['/root/.npm'] : []),
-    ...(Object.keys(install.pip).length > 0 ? ['/root/.cache'] : []),
-  ];
   const packages = family === 'deb' ? install.apt : install.rpm;
-  const [locked, unlocked] =
-    family === 'deb' ? ['/var/cache/apt', '/var/lib/apt/lists'] : ['/var/cache/dnf', '/var/cache/libdnf5'];
+  const wantsCache =
+    packages.length > 0 || [install.npm, install.pip].some((record) => Object.keys(record).length > 0);
   const mounts = [
     `type=bind,source=agents,target=${AGENT_SOURCES}`,
     // Not /tmp: builders take the place of such a mount away with it.
     'type=tmpfs,target=/run/terok-scratch',
-    ...(packages.length > 0 ? [`type=cache,target=${locked},sharing=locked`, `type=cache,target=${unlocked}`] : []),
-    ...caches.map((target) => `type=cache,target=${target},sharing=locked`),
+    ...(wantsCache ? ['type=cache,target=/run/terok-cache,sharing=locked'] : []),
   ];
   const words = ['sh', `${AGENT_SOURCES}/install-agent.sh`, entry.name, hash, ...install.requires];
   return `RUN ${mounts.map((mount) => `--mount=${mount}`).join(' \\\n    ')} \\\n    ${words.join(' ')}`;

@@ -4,10 +4,20 @@ import type { Command, CommandRunner } from '../core/command.ts';
 import { RuntimeError } from '../core/errors.ts';
 import { proxyOptions } from './apt-sources.ts';
 import { dumpAptConfig } from './base-recipe.ts';
-import { type HostSettings, npmSettings, pipSettings, settingsFiles, settingsVariables } from './host-settings.ts';
+import {
+  type HostSettings,
+  npmSettings,
+  pipSettings,
+  settingsFiles,
+  settingsVariables,
+} from './host-settings.ts';
 
 /** Where distributions keep the bundle of what they trust. */
-const BUNDLES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/ca-bundle.pem'];
+const BUNDLES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+];
 const PROXIES = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
 const MAX_BYTES = 8 * 1024 * 1024;
 /** What a crash left behind is swept away by a later build. */
@@ -94,7 +104,10 @@ export class HostSettingsStore {
     const extra = await readAll([
       ...new Set([env['NODE_EXTRA_CA_CERTS'], ...fromNpm.certificateFiles, ...fromPip.certificateFiles]),
     ]);
-    const certificates = [...new Set([bundle ?? '', ...extra])].map((text) => text.trim()).join('\n').trim();
+    const certificates = [...new Set([bundle ?? '', ...extra])]
+      .map((text) => text.trim())
+      .join('\n')
+      .trim();
     return {
       certificates: certificates === '' ? '' : `${certificates}\n`,
       npmrc: [...fromNpm.lines, ...(registry === undefined ? [] : [`registry=${registry}`]), ''].join('\n'),
@@ -119,7 +132,8 @@ export class HostSettingsStore {
     for (const name of names.filter((name) => name.startsWith(PREFIX))) {
       const file = path.join(this.#deps.cache, name);
       const info = await stat(file).catch(() => undefined);
-      if (info !== undefined && Date.now() - info.mtimeMs > STALE_MS) await rm(file, { recursive: true, force: true });
+      if (info !== undefined && Date.now() - info.mtimeMs > STALE_MS)
+        await rm(file, { recursive: true, force: true });
     }
   }
 }

@@ -43,16 +43,12 @@ export function settingsFiles(
   const variables = {
     ...settingsVariables(settings),
     ...(hasCertificates ? { NPM_CONFIG_CAFILE: CERTIFICATES } : {}),
-    NPM_CONFIG_CACHE: '/root/.npm',
     // A person's own choice not to run them would leave agents without their programs.
     NPM_CONFIG_IGNORE_SCRIPTS: 'false',
     NPM_CONFIG_UPDATE_NOTIFIER: 'false',
     ...proxies,
   };
-  const aptConf = [
-    ...(hasCertificates ? [`Acquire::https::CAInfo "${CERTIFICATES}";`] : []),
-    ...aptOptions,
-  ];
+  const aptConf = [...(hasCertificates ? [`Acquire::https::CAInfo "${CERTIFICATES}";`] : []), ...aptOptions];
   return [
     {
       name: 'env',
@@ -92,7 +88,15 @@ export function npmSettings(
   return { lines, certificateFiles };
 }
 
-const PIP_KEYS = ['index-url', 'extra-index-url', 'trusted-host', 'proxy', 'find-links', 'no-index', 'timeout'];
+const PIP_KEYS = [
+  'index-url',
+  'extra-index-url',
+  'trusted-host',
+  'proxy',
+  'find-links',
+  'no-index',
+  'timeout',
+];
 
 /**
  * The same of pip's (pip, "Configuration"), and of its variables, which are stronger. What lies on the host's disk

@@ -74,8 +74,7 @@ const TAGS: Readonly<Record<Layer, RegExp>> = {
   dev: /^localhost\/[^/:]+:l2-dev$/,
 };
 
-const isOurs = (image: ImageState, layer: Layer): boolean =>
-  image.tags.every((tag) => TAGS[layer].test(tag));
+const isOurs = (image: ImageState, layer: Layer): boolean => image.tags.every((tag) => TAGS[layer].test(tag));
 
 /** By its label; images of earlier releases have names alone. */
 function layerOf({ labels, tags }: ImageState): Layer | undefined {

@@ -5,6 +5,8 @@ import type { ContextFile } from './layers.ts';
 /** Where `install-agent.sh` and what it runs are mounted while an image is built. */
 export const AGENT_SOURCES = '/run/terok-agents';
 const HOMES = '/opt/terok/agents';
+/** What is kept between builds, and is in no image. */
+const CACHE = '/run/terok-cache';
 
 /** Programs an entry brings along, written out or bundled with us, below `<name>/programs/`. */
 export function agentFiles(
@@ -54,8 +56,10 @@ export function renderInstall(entry: RosterEntry, family: PackageFamily): string
     ...npm.flatMap(([name, wanted]) => {
       const prefix = `${home}/${folder(name)}`;
       return [
-        `npm install --global --prefix=${prefix} --no-audit --no-fund --loglevel=error${wanted.omit_optional ? ' --omit=optional' : ''} -- '${name}@${wanted.version}'`,
-        ...wanted.bin.flatMap((program) => link(`${prefix}/bin/${program}`, program)),
+        `mkdir -p ${prefix}`,
+        // Not --global, which would install optional parts all the same.
+        `npm install --prefix=${prefix} --no-package-lock --no-audit --no-fund --loglevel=error${wanted.omit_optional ? ' --omit=optional' : ''} -- '${name}@${wanted.version}'`,
+        ...wanted.bin.flatMap((program) => link(`${prefix}/node_modules/.bin/${program}`, program)),
       ];
     }),
     ...pip.flatMap(([name, wanted]) => {
@@ -75,14 +79,16 @@ function packageLines(packages: readonly string[], family: PackageFamily): reado
   const names = packages.join(' ');
   if (family === 'deb') {
     return [
-      'apt-get -qq update',
-      `apt-get -qq install -y --no-install-recommends -- ${names}`,
+      `mkdir -p ${CACHE}/apt/archives/partial ${CACHE}/apt-lists/partial`,
+      `apt="apt-get -qq -o Dir::Cache=${CACHE}/apt -o Dir::State::Lists=${CACHE}/apt-lists"`,
+      '$apt update',
+      `$apt install -y --no-install-recommends -- ${names}`,
       'rm -rf /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old',
     ];
   }
+  const options = `--setopt=install_weak_deps=False --setopt=keepcache=True --setopt=cachedir=${CACHE}/dnf`;
   return [
-    'dnf -y --setopt=install_weak_deps=False --setopt=keepcache=True ${SSL_CERT_FILE:+--setopt=sslcacert=$SSL_CERT_FILE}' +
-      ` install -- ${names}`,
+    `dnf -y ${options} \${SSL_CERT_FILE:+--setopt=sslcacert=$SSL_CERT_FILE} install -- ${names}`,
     'rm -rf /var/log/dnf* /var/log/hawkey.log',
   ];
 }

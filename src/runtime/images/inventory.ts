@@ -23,7 +23,9 @@ export function readInventory(output: string, { entries, skipped }: AgentSelecti
   const answers = new Map(
     output.split('\n').flatMap((line) => {
       const [name = '', state = '', text = ''] = line.split(' ');
-      return state === '' ? [] : [[name, { state, text: Buffer.from(text, 'base64').toString('utf8') }] as const];
+      return state === ''
+        ? []
+        : [[name, { state, text: Buffer.from(text, 'base64').toString('utf8') }] as const];
     }),
   );
   const installed: InstalledAgent[] = [];
@@ -33,11 +35,14 @@ export function readInventory(output: string, { entries, skipped }: AgentSelecti
     const answer = answers.get(name);
     const lacking = install.requires.find((required) => leftOut.some((other) => other.name === required));
     const reason =
-      lacking === undefined ? whyNot(answer, entry.probe !== undefined) : `it needs ${lacking}, which is left out`;
+      lacking === undefined
+        ? whyNot(answer, entry.probe !== undefined)
+        : `it needs ${lacking}, which is left out`;
     if (reason !== undefined) leftOut.push({ name, reason });
     else installed.push({ name, version: entry.probe === undefined ? NO_VERSION : versionIn(answer?.text) });
   }
-  const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
+  const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
+    a.name < b.name ? -1 : 1;
   return { installed: installed.sort(byName), skipped: leftOut.sort(byName) };
 }
 
@@ -46,7 +51,8 @@ function whyNot(
   isProbed: boolean,
 ): string | undefined {
   if (answer === undefined) return 'it was not looked for';
-  const text = cleanLine(answer.text.trim().split('\n').at(-1) ?? '', MAX_REASON);
+  const last = answer.text.trim().split('\n').at(-1) ?? '';
+  const text = cleanLine(last.replace(/^(?:ERROR|E|npm error)(?: [0-9]{3})?:?\s+/, ''), MAX_REASON);
   switch (answer.state) {
     case '0':
       return undefined;

@@ -149,7 +149,9 @@ export class LayerBuilder {
     } catch (error) {
       if (!(error instanceof RuntimeError) || error.code === 'CANCELLED') throw error;
       const why = error.details?.trim().split('\n').at(-1) ?? '';
-      progress(`Node cannot be fetched, so agents that need it are left out: ${cleanLine(`${error.message}. ${why}`)}`);
+      progress(
+        `Node cannot be fetched, so agents that need it are left out: ${cleanLine(`${error.message}. ${why}`)}`,
+      );
       return false;
     }
   }

@@ -30,7 +30,8 @@ export async function loadLayerSources(options: {
     Promise.all(L0_FILES.map((name) => loadContextFile(resources, name))),
     Promise.all(programs.map((name) => loadContextFile(resources, name))),
   ]);
-  const [l0Deb = '', l0Rpm = '', l0Common = '', l1 = '', node = '', pythonDeb = '', pythonRpm = '', l2 = ''] = texts;
+  const [l0Deb = '', l0Rpm = '', l0Common = '', l1 = '', node = '', pythonDeb = '', pythonRpm = '', l2 = ''] =
+    texts;
   return {
     templates: {
       'l0.deb.Dockerfile': l0Deb,

@@ -4,7 +4,7 @@ import { selectAgents, selectSidecarTools } from './agent-selection.ts';
 import { baseName, packageFamily } from './base-name.ts';
 import { LOCAL_BASE } from './base-recipe.ts';
 import type { ImageRequest } from './contract.ts';
-import { l0Layer, l1Layer, type LayerInputs, projectLayer, sidecarLayer } from './dockerfile.ts';
+import { type LayerInputs, l0Layer, l1Layer, projectLayer, sidecarLayer } from './dockerfile.ts';
 import { loadLayerSources } from './layer-loader.ts';
 import { type Labels, type Layer, layerTags, type Parent, projectTags } from './layers.ts';
 import { loadSnippet } from './snippet-loader.ts';
@@ -47,7 +47,10 @@ export async function planRequest(
   const agents = selectAgents(roster, request.docker.agents, family);
   const sidecarTools = selectSidecarTools(roster, family);
   const programs = [...agents.entries, ...sidecarTools.entries].flatMap(({ install }) => install.bundled);
-  const sources = await loadLayerSources({ resources: deps.resources, programs: [...new Set(programs)].sort() });
+  const sources = await loadLayerSources({
+    resources: deps.resources,
+    programs: [...new Set(programs)].sort(),
+  });
   const names = [...agents.entries, ...agents.skipped].map(({ name }) => name);
   return {
     inputs: {

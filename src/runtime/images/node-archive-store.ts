@@ -20,11 +20,7 @@ export class NodeArchiveStore {
   }
 
   /** Sees to it that they are there. Throws what the host's npm fails with. */
-  async provide(
-    resources: string,
-    env: Readonly<Record<string, string>>,
-    progress: Progress,
-  ): Promise<void> {
+  async provide(resources: string, env: Readonly<Record<string, string>>, progress: Progress): Promise<void> {
     const toolchain = await loadToolchain(resources);
     await mkdir(this.directory, { recursive: true, mode: 0o755 });
     const packages: readonly (readonly [string, string])[] = [

@@ -72,12 +72,17 @@ export class TaskFilesStore {
    */
   async writeConfig(task: Pick<Task, 'id' | 'project'>, files: readonly AgentConfigFile[]): Promise<void> {
     const { agentConfig } = this.pathsOf(task);
-    for (const file of files) {
-      const target = path.join(agentConfig, file.path);
-      if (!target.startsWith(`${agentConfig}/`)) throw new Error(`${file.path} is outside of agent-config`);
-      for (const directory of parentsBelow(agentConfig, target)) await makeReadable(directory);
-      await writeFileAtomic(target, file.content, file.isExecutable ? 0o755 : 0o644);
-    }
+    const targets = files.map((file) => ({ file, target: path.join(agentConfig, file.path) }));
+    const outside = targets.find(({ target }) => !target.startsWith(`${agentConfig}/`));
+    if (outside !== undefined) throw new Error(`${outside.file.path} is outside of agent-config`);
+    const directories = new Set(targets.flatMap(({ target }) => parentsBelow(agentConfig, target)));
+    for (const directory of directories) await makeReadable(directory);
+    // At once: each waits for the disk.
+    await Promise.all(
+      targets.map(({ file, target }) =>
+        writeFileAtomic(target, file.content, file.isExecutable ? 0o755 : 0o644),
+      ),
+    );
   }
 
   /** The parent is private, so modes in here only decide what the container may do. */

@@ -31,8 +31,8 @@ export const createTask = defineTool({
     instructions: instructionsField,
   }),
   output: CreatedTaskView,
-  handler: async (input, { runtime, signal }) => {
-    const { id, warnings } = await runtime.tasks.create(input);
+  handler: async (input, { runtime, signal, progress }) => {
+    const { id, warnings } = await runtime.tasks.create(input, undefined, progress);
     const isUp = { until: (task: Task) => task.state !== 'starting', waitMs: READY_WAIT_MS };
     return toCreatedTaskView(await runtime.tasks.waitFor(id, isUp, signal), warnings);
   },

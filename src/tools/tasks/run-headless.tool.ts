@@ -40,9 +40,9 @@ export const runHeadless = defineTool({
   output: CreatedTaskView,
   handler: async (
     { timeout_s: timeoutS, max_turns: maxTurns, wait_s: waitS, ...input },
-    { runtime, signal },
+    { runtime, signal, progress },
   ) => {
-    const created = await runtime.tasks.create({ ...input, timeoutS, maxTurns });
+    const created = await runtime.tasks.create({ ...input, timeoutS, maxTurns }, undefined, progress);
     if (waitS === 0) return toCreatedTaskView(created, created.warnings);
     const waiting = { until: hasEnded, waitMs: waitS * 1000 };
     const task = await runtime.tasks.waitFor(created.id, waiting, signal);

@@ -63,6 +63,9 @@ it('podman build', async () => {
     dockerfile: '/context/L0.Dockerfile',
     context: '/context',
     labels: { 'ai.terok.content-hash': 'abc' },
+    volumes: [],
+    noCache: false,
+    buildArguments: {},
   });
   await expect(text(args)).toMatchFileSnapshot('../../golden/podman/build.txt');
 });

@@ -84,9 +84,7 @@ export class PodmanCommands {
   }
 
   /** Those of the images that exist, in one call. */
-  labelsOf(
-    names: readonly string[],
-  ): Command<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+  labelsOf(names: readonly string[]): Command<ReadonlyMap<string, Readonly<Record<string, string>>>> {
     return this.#podman(['image', 'inspect', '--format=json', '--', ...names], parseLabelsByName, {
       okCodes: [0, NO_SUCH],
     });
