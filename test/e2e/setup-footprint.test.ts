@@ -30,7 +30,7 @@ async function setup(environment: Readonly<Record<string, string>>, ...options: 
 it('a check of the set-up changes nothing, and a second set-up nothing either', async () => {
   await using host = await testHost();
   const untouched = await listing(host.directory);
-  expect(untouched).toHaveLength(1);
+  expect(untouched.map((line) => line.split(' ')[0])).toEqual(['.', 'config', 'config/config.yml']);
   const check = await setup(host.environment, '--check');
   expect(check.exitCode).toBe(1);
   expect(check.stdout).toContain(`missing or not private: ${host.paths.config}`);

@@ -23,6 +23,7 @@ export interface BuilderOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly home?: string;
   readonly runner?: CommandRunner;
+  readonly cache?: string;
 }
 
 /** A builder on the user's own Podman store, with nothing remembered. */
@@ -30,6 +31,7 @@ export function imageBuilder(options: BuilderOptions = {}): ImageBuilder {
   const resources = options.resources ?? resourcesDir;
   const env = options.env ?? process.env;
   const used = options.runner ?? runner;
+  const cache = options.cache ?? paths.cache;
   const engine = new PodmanEngine({
     runner: used,
     paths,
@@ -48,18 +50,18 @@ export function imageBuilder(options: BuilderOptions = {}): ImageBuilder {
     base: new BaseImage({
       engine,
       runner: used,
-      archives: new BaseArchiveStore({ directory: path.join(paths.cache, 'base') }),
+      archives: new BaseArchiveStore({ directory: path.join(cache, 'base') }),
       isRoot,
     }),
     settings: new HostSettingsStore({
       runner: used,
       env,
       home: options.home ?? hostEnvironment()['HOME'] ?? '/',
-      cache: paths.cache,
+      cache,
     }),
-    nodeArchives: new NodeArchiveStore({ runner: used, directory: path.join(paths.cache, 'downloads') }),
+    nodeArchives: new NodeArchiveStore({ runner: used, directory: path.join(cache, 'downloads') }),
     resources,
-    cache: paths.cache,
+    cache,
     monotonicMs: () => performance.now(),
   });
 }

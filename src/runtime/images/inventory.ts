@@ -5,7 +5,7 @@ import type { AgentSelection } from './agent-selection.ts';
 import type { InstalledAgent, Inventory, SkippedAgent } from './contract.ts';
 
 const MAX_REASON = 200;
-const VERSION = /\b[0-9]+(?:\.[0-9]+)+(?:[-+~][0-9A-Za-z.+~-]*[0-9A-Za-z])?/;
+const VERSION = /(?<![0-9.])[0-9]+(?:\.[0-9]+)+(?:[-+~][0-9A-Za-z.+~-]*[0-9A-Za-z])?/;
 /** Where nothing names one: of a program that is a script of ours or a person's. */
 const NO_VERSION = 'unversioned';
 

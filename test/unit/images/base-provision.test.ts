@@ -81,7 +81,7 @@ function machine(options: {
     }),
   });
   const said: string[] = [];
-  return { base, ran, said, provide: () => base.provide((line) => said.push(line)) };
+  return { base, ran, said, provide: () => base.provide(undefined, (line) => said.push(line)) };
 }
 
 describe('a registry whose name resolves, but whose pull fails', () => {
@@ -132,4 +132,34 @@ it('without a proxy and a name nothing is pulled', async () => {
   expect(await host.base.wouldBuild()).toBe(true);
   await host.provide();
   expect(host.ran).not.toContain('pull');
+});
+
+describe('a base that somebody named', () => {
+  it('is pulled, and never replaced by another when that fails', async () => {
+    addProgram('apt-get');
+    const host = machine({ resolves: true, isRoot: true });
+    await expect(host.base.provide('docker.io/library/fedora:41', () => undefined)).rejects.toMatchObject({
+      code: 'HOST_UNSUPPORTED',
+      message: 'The base image docker.io/library/fedora:41 is not here and cannot be pulled: the pull failed',
+    });
+    expect(host.ran).toEqual(['getent ahosts', 'pull']);
+  });
+
+  it('of this machine is asked of no registry', async () => {
+    const host = machine({ resolves: true, isRoot: true });
+    await expect(host.base.provide('localhost/mine:1', () => undefined)).rejects.toMatchObject({
+      message: expect.stringContaining('it is of this machine'),
+    });
+    expect(host.ran).toEqual([]);
+  });
+
+  it('is kept, with a word about it, when it cannot be pulled again', async () => {
+    const host = machine({ resolves: false, isRoot: true });
+    const present = { tag: LOCAL_BASE, content: 'x' };
+    const said: string[] = [];
+    expect(await host.base.refresh(present, undefined, (line) => said.push(line))).toBe(present);
+    expect(said).toEqual([
+      `${PUBLISHED_BASE} cannot be pulled: the name of its registry does not resolve. Keeping ${LOCAL_BASE} as it is.`,
+    ]);
+  });
 });
