@@ -87,6 +87,27 @@ describe('terok-mcp login --dev', () => {
     await shipped.run(['task', 'delete', task?.id ?? '']);
   });
 
+  it('goes on when the daemon is killed under it, and the next one knows how it ended', async () => {
+    await using terminal = login('demo', '--dev');
+    const ready = await terminal.sees(/Task ([a-z0-9]{5})\. /);
+    await terminal.sees(/\$ $/, { from: ready });
+    await shipped.killDaemon();
+    expect(await terminal.run('echo "here $((40 + 2))"')).toContain('here 42');
+    // Whoever asks starts the next daemon, which takes the shell over: its gate is open again.
+    expect(await devTasks()).toMatchObject([{ state: 'running' }]);
+    expect(
+      await terminal.run(
+        'git commit -qm Later --allow-empty && git push -q origin HEAD:refs/heads/later && echo pushed',
+      ),
+    ).toContain('\npushed');
+    await shipped.killDaemon();
+    terminal.type('exit 5\r');
+    expect(await terminal.exited()).toBe(5);
+    const [task] = await devTasks();
+    expect(task).toMatchObject({ state: 'completed' });
+    expect(await shipped.run(['task', 'delete', task?.id ?? ''])).toContain('/later');
+  });
+
   it('says what is missing, and makes nothing', async () => {
     for (const [args, said] of [
       [['nowhere', '--dev'], 'nowhere'],

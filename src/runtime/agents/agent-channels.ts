@@ -38,7 +38,21 @@ export function channelEnvironment(agent: AgentFile): Readonly<Record<string, st
   }
 }
 
-export const approvalArgs = (agent: AgentFile): readonly string[] =>
-  agent.unrestricted.flatMap((approval) => (approval.via === 'args' ? approval.args : []));
+type Approvals = AgentFile['unrestricted'];
+
+/** What says in such a task whether an agent asks before it acts. */
+export const approvalsOf = (agent: AgentFile, isRestricted: boolean): Approvals =>
+  isRestricted ? agent.restricted : agent.unrestricted;
+
+export const approvalArgs = (agent: AgentFile, isRestricted: boolean): readonly string[] =>
+  approvalsOf(agent, isRestricted).flatMap((approval) => (approval.via === 'args' ? approval.args : []));
+
+export const approvalEnvironment = (
+  agent: AgentFile,
+  isRestricted: boolean,
+): readonly (readonly [name: string, value: string])[] =>
+  approvalsOf(agent, isRestricted).flatMap((approval) =>
+    approval.via === 'env' ? Object.entries(approval.env) : [],
+  );
 
 export const isAgent = (entry: RosterEntry): entry is AgentFile => entry.kind === 'agent';

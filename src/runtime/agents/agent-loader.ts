@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { NotFoundError } from '../core/errors.ts';
+import { InvalidInputError, NotFoundError } from '../core/errors.ts';
+import { readPersonalFile } from '../core/files.ts';
 import { nearestNames } from '../core/nearest.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import type { AgentSource } from './agent-document.ts';
@@ -22,6 +23,8 @@ export class AgentLoader implements Agents {
   readonly #bundled: string;
   readonly #own: string;
   readonly #newSession: () => string;
+  /** Checking costs far more than reading, and the files are seldom others than last time. */
+  #last: { readonly key: string; readonly roster: ReadRoster } | undefined;
 
   /**
    * @param deps.bundled `resources/agents`; `deps.own` the person's own directory, which may be absent.
@@ -65,7 +68,9 @@ export class AgentLoader implements Agents {
 
   async #read(): Promise<ReadRoster> {
     const [bundled, own] = await Promise.all([loadSources(this.#bundled), loadSources(this.#own)]);
-    return readRoster({ bundled, own });
+    const key = JSON.stringify([bundled, own]);
+    if (this.#last?.key !== key) this.#last = { key, roster: readRoster({ bundled, own }) };
+    return this.#last.roster;
   }
 }
 
@@ -92,20 +97,18 @@ const known = (roster: ReadRoster, kind: Kind): string =>
 async function loadSources(directory: string): Promise<readonly AgentSource[]> {
   const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw error;
+    throw new InvalidInputError(`${directory} cannot be read (${error.code ?? 'unknown error'})`, {
+      hint: 'It should be a directory of yours.',
+      cause: error,
+    });
   });
-  const files = names.filter((name) => name.endsWith('.yaml')).sort();
+  // Hidden ones are what editors leave while they write.
+  const files = names.filter((name) => name.endsWith('.yaml') && !name.startsWith('.')).sort();
   return await Promise.all(
     files.map(async (name) => {
       const file = path.join(directory, name);
-      try {
-        // Reading a named pipe would wait for somebody to write to it.
-        if (!(await stat(file)).isFile()) return { file, unreadable: 'is not a regular file' };
-        return { file, text: await readFile(file, 'utf8') };
-      } catch (error) {
-        const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-        return { file, unreadable: `cannot be read (${reason})` };
-      }
+      const { text, problem } = await readPersonalFile(file);
+      return text === undefined ? { file, unreadable: problem } : { file, text };
     }),
   );
 }

@@ -1,6 +1,8 @@
+import { cleanLine } from '../core/untrusted-text.ts';
+import { fill } from './agent-channels.ts';
 import { configFiles } from './config-files.ts';
 import type { AgentRun, AgentRunInput } from './contract.ts';
-import { headlessRun } from './headless-command.ts';
+import { headlessRun, modelEnvironment } from './headless-command.ts';
 import { runEnvironment } from './run-environment.ts';
 
 /** Settles how an agent is run (pure but for `newSession`, a fresh UUID). Throws InvalidInputError for a contradiction. */
@@ -9,16 +11,36 @@ export function planAgentRun(input: AgentRunInput, newSession: () => string): Ag
   return {
     command: headless?.command,
     prompt: headless?.prompt,
-    environment: runEnvironment(input, headless?.environment ?? {}),
+    environment: runEnvironment(input, headless?.environment ?? modelEnvironment(input)),
     files: configFiles(input),
     session: headless?.session,
     warnings: headless?.warnings ?? interactiveWarnings(input),
   };
 }
 
+/** Whoever starts the agent by hand is told what only a headless run would hand over. */
 function interactiveWarnings({ agent, settings }: AgentRunInput): readonly string[] {
-  if (agent.instructions.via !== 'prompt' || !settings.hasCustomInstructions) return [];
+  const { title, instructions, headless } = agent;
+  const { model, subagents } = settings;
+  const flags = model === undefined ? [] : fill(headless.options.model ?? [], { model });
   return [
-    `${agent.title} takes instructions with a prompt only; point it to /etc/terok/instructions.md when you start it by hand.`,
+    ...(instructions.via === 'prompt' && settings.hasCustomInstructions
+      ? [
+          `${title} takes instructions with a prompt only; point it to /etc/terok/instructions.md when you start it by hand.`,
+        ]
+      : []),
+    ...(flags.length > 0
+      ? [`${title} takes its model when it is started: "${cleanLine(flags.join(' '), 200)}".`]
+      : []),
+    ...(model !== undefined && flags.length === 0 && headless.model_env === undefined
+      ? [`${title} cannot be told which model to use; "${cleanLine(model, 100)}" is ignored.`]
+      : []),
+    ...(subagents.length > 0
+      ? [
+          headless.options.subagents === undefined
+            ? `${title} knows no sub-agents; those chosen are ignored.`
+            : `${title} takes sub-agents with a prompt only.`,
+        ]
+      : []),
   ];
 }

@@ -9,6 +9,7 @@ import {
 import type { AgentConfigFile, AgentRunInput } from './contract.ts';
 import { managedFiles } from './managed-files.ts';
 import { opencodeConfig } from './opencode-config.ts';
+import { isLoose } from './subagent-modes.ts';
 import { renderWrapper } from './wrapper-script.ts';
 
 /** So that what refers to the file never refers to nothing. */
@@ -64,5 +65,10 @@ const plain = (path: string, content: string): AgentConfigFile => ({
   mountedAt: undefined,
 });
 
-const subagentsJson = ({ settings }: AgentRunInput): string =>
-  `${JSON.stringify(Object.fromEntries(settings.subagents.map(({ name, fields }) => [name, fields])), undefined, 2)}\n`;
+const subagentsJson = (input: AgentRunInput): string => {
+  const told = input.settings.subagents.map(({ name, fields }) => {
+    const { permissionMode, ...others } = fields;
+    return [name, isLoose(permissionMode, input) ? others : fields] as const;
+  });
+  return `${JSON.stringify(Object.fromEntries(told), undefined, 2)}\n`;
+};

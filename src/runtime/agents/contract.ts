@@ -8,17 +8,34 @@ export const AgentName = z
   .regex(/^[a-z][a-z0-9-]{0,31}$/, 'lower-case letters, digits and "-", at most 32')
   .describe('Name by which tools and projects choose it; the file is called after it.');
 
-const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'a variable name');
+/** Variables that say who commits, where the gate is and what runs first: no file of the roster moves them. */
+const environmentName = z
+  .string()
+  .regex(
+    /^(?!(?:PATH|HOME|ENV|BASH_ENV|LD_PRELOAD|TASK_ID|PROJECT_NAME|REPO_ROOT|CODE_REPO|GIT_(?:BRANCH|RESET_MODE|DIR|WORK_TREE|INDEX_FILE|CONFIG.*|(?:AUTHOR|COMMITTER)_.*)|HUMAN_GIT_.*|TEROK_(?:SERVICES|GATE_PORT|RELAY|RELAY_PORT|UNRESTRICTED|AGENT|GIT_AUTHORSHIP))$)[A-Za-z_][A-Za-z0-9_]{0,127}$/,
+    'a variable name, and none that terok-mcp sets itself',
+  );
 const environmentMap = z.record(environmentName, z.string().max(20_000));
 /** Program arguments; `{name}` marks a place that is filled in. Never a shell. */
 const argv = z.array(z.string().max(20_000));
 const programArgv = argv.min(1);
 const absolutePath = z
   .string()
-  .regex(/^\/(?!.*(?:^|\/)\.\.(?:\/|$))[^\0\n:,]+$/, 'an absolute path without "..", ":" or ","');
+  .regex(
+    /^(?:\/(?!\.{1,2}(?:\/|$))[^\0\n:,/]+)+$/,
+    'an absolute path without "..", ":" or "," and in its shortest form',
+  );
+/** A file that is mounted there by itself. */
+const mountPath = absolutePath.regex(
+  /^(?!\/(?:(?:proc|sys|dev|workspace|run\/terok|etc\/terok|home\/dev\/\.terok)(?:\/|$)|(?:etc|home|home\/dev|run|usr|var|tmp|etc\/(?:passwd|group|shadow|gshadow|sudoers|hosts|hostname|resolv\.conf))$))/,
+  'a place that is not needed for something else',
+);
 const relativePath = z
   .string()
-  .regex(/^(?!\/)(?!.*(?:^|\/)\.\.(?:\/|$))[^\0\n]+$/, 'a relative path without ".."');
+  .regex(
+    /^(?!\.{1,2}(?:\/|$))[^\0\n/]+(?:\/(?!\.{1,2}(?:\/|$))[^\0\n/]+)*$/,
+    'a relative path without ".." and in its shortest form',
+  );
 const pathSegment = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'one path segment');
 const programName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'a program name');
 const packageName = z
@@ -100,7 +117,7 @@ const Route = z.strictObject({
  */
 const Phantom = z.strictObject({
   env: environmentMap.default({}),
-  files: z.array(z.strictObject({ path: absolutePath, content: z.string() })).default([]),
+  files: z.array(z.strictObject({ path: mountPath, content: z.string() })).default([]),
 });
 
 /** How a real credential is read from what a login left behind. */
@@ -139,9 +156,9 @@ const Auth = z.strictObject({
     .describe('JSON merged into files of the directory, so that the first start asks nothing.'),
 });
 
-/** Lets an agent work without asking. Files are written by the host and read-only in the container. */
+/** Says whether an agent asks before it acts. Files are written by the host and read-only in the container. */
 const Approval = z.discriminatedUnion('via', [
-  z.strictObject({ via: z.literal('file'), path: absolutePath, content: z.string() }),
+  z.strictObject({ via: z.literal('file'), path: mountPath, content: z.string() }),
   z.strictObject({ via: z.literal('env'), env: environmentMap }),
   z.strictObject({
     via: z.literal('args'),
@@ -161,7 +178,7 @@ const Instructions = z.discriminatedUnion('via', [
   }),
   z.strictObject({
     via: z.literal('toml'),
-    path: absolutePath.describe('The read-only file that gets `key = "…"`.'),
+    path: mountPath.describe('The read-only file that gets `key = "…"`.'),
     key: z.string().regex(/^[a-z_]+$/),
   }),
   z
@@ -273,7 +290,7 @@ const base = {
   phantom: z.partialRecord(CredentialKind, Phantom).default({}),
   egress: z.array(hostName).default([]).describe('Hosts it needs besides the proxy.'),
   files: z
-    .array(z.strictObject({ path: absolutePath, content: z.string() }))
+    .array(z.strictObject({ path: mountPath, content: z.string() }))
     .default([])
     .describe(
       'Always there, written by the host and read-only: telemetry and self-update off, for instance.',
@@ -295,7 +312,11 @@ const Agent = z
       })
       .default({ format: 'text', exit_code_is_reliable: true }),
     env: environmentMap.default({}).describe('Always set: telemetry and self-update off, for instance.'),
-    unrestricted: z.array(Approval).default([]),
+    unrestricted: z.array(Approval).default([]).describe('Lets it work without asking.'),
+    restricted: z
+      .array(Approval)
+      .default([])
+      .describe('Keeps it asking in a restricted task, whatever the repository says.'),
     instructions: Instructions.default({ via: 'prompt' }),
     acp: z
       .strictObject({

@@ -9,6 +9,7 @@ import {
   wrapperFile,
 } from './agent-channels.ts';
 import type { AgentRunInput } from './contract.ts';
+import { heldBack } from './subagent-modes.ts';
 
 export interface HeadlessRun {
   readonly command: readonly string[];
@@ -24,16 +25,15 @@ export function headlessRun(input: AgentRunInput, prompt: string, newSession: ()
   const { agent, settings } = input;
   const { options, model_env } = agent.headless;
   const warnings: string[] = [];
-  const args = input.isRestricted ? [] : [...approvalArgs(agent)];
-  const environment: Record<string, string> = { ...agent.headless.env };
+  const args = [...approvalArgs(agent, input.isRestricted)];
+  const environment = { ...agent.headless.env, ...modelEnvironment(input) };
   const inFront: string[] = [];
   const behind: string[] = [];
 
   if (settings.model !== undefined) {
     if (options.model !== undefined)
       args.push(...fill(options.model, { model: usable('model', settings.model) }));
-    else if (model_env !== undefined) environment[model_env] = usable('model', settings.model);
-    else
+    else if (model_env === undefined)
       warnings.push(
         `${agent.title} cannot be told which model to use; "${cleanLine(settings.model, 100)}" is ignored.`,
       );
@@ -52,6 +52,9 @@ export function headlessRun(input: AgentRunInput, prompt: string, newSession: ()
     if (options.subagents !== undefined)
       args.push(...fill(options.subagents, { file: containerPath(SUBAGENTS_FILE) }));
     else warnings.push(`${agent.title} knows no sub-agents; those chosen are ignored.`);
+    const held = options.subagents === undefined ? [] : heldBack(input);
+    if (held.length > 0)
+      warnings.push(`This task is restricted: ${held.join(', ')} may not work without asking either.`);
   }
   if (settings.instructions !== '') {
     args.push(...instructionArgs(agent));
@@ -70,6 +73,13 @@ export function headlessRun(input: AgentRunInput, prompt: string, newSession: ()
     environment,
     warnings: warning === undefined ? warnings : [...warnings, warning],
   };
+}
+
+/** The model, for an agent that reads it from a variable however it is started. */
+export function modelEnvironment({ agent, settings }: AgentRunInput): Readonly<Record<string, string>> {
+  const { options, model_env } = agent.headless;
+  if (settings.model === undefined || options.model !== undefined || model_env === undefined) return {};
+  return { [model_env]: usable('model', settings.model) };
 }
 
 interface Conversation {

@@ -1,6 +1,6 @@
 import { isMapping } from '../core/deep-merge.ts';
 import { InvalidInputError } from '../core/errors.ts';
-import { isAgent } from './agent-channels.ts';
+import { approvalsOf, isAgent } from './agent-channels.ts';
 import { sessionHook } from './claude-hook.ts';
 import type { AgentConfigFile, AgentRunInput, RosterEntry } from './contract.ts';
 
@@ -11,78 +11,119 @@ interface Fragment {
   readonly from: string;
 }
 
+/** What contributions to one file come to; or who wants what cannot be. */
+type Joined =
+  | { readonly content: string; readonly problem?: undefined }
+  | { readonly names: readonly string[]; readonly problem: string };
+
+type Told = Pick<AgentRunInput, 'isRestricted'> & { readonly instructions: string };
+
 /**
  * Files at places of the agents' own choosing, each once, however many contribute to it: what is always there,
  * approvals, hooks and instructions. Throws InvalidInputError when two cannot both be so.
  */
-export function managedFiles(input: AgentRunInput): readonly AgentConfigFile[] {
+export function managedFiles({ roster, isRestricted, settings }: AgentRunInput): readonly AgentConfigFile[] {
+  const byPath = fragmentsByPath(roster, { isRestricted, instructions: settings.instructions });
+  return [...byPath].map(([path, parts]) => {
+    const joined = join(path, parts);
+    if (joined.problem !== undefined) {
+      throw new InvalidInputError(`${joined.names.join(' and ')} ${joined.problem}`, {
+        hint: 'Correct one of their files in the roster.',
+      });
+    }
+    return { path: `managed${path}`, content: joined.content, isExecutable: false, mountedAt: path };
+  });
+}
+
+/** Who of a roster could not be in one container, whatever the task, and why. */
+export function managedProblems(
+  roster: readonly RosterEntry[],
+): readonly { readonly names: readonly string[]; readonly problem: string }[] {
+  return [true, false].flatMap((isRestricted) => {
+    const byPath = fragmentsByPath(roster, { isRestricted, instructions: 'x' });
+    const wrong = [...byPath].flatMap(([path, parts]) => {
+      const joined = join(path, parts);
+      return joined.problem === undefined ? [] : [joined];
+    });
+    const nested = [...byPath].flatMap(([above, parts]) =>
+      [...byPath]
+        .filter(([below]) => below.startsWith(`${above}/`))
+        .map(([below, inner]) => ({
+          names: namesOf([...inner, ...parts]),
+          problem: `cannot both have their file: ${below} is below ${above}`,
+        })),
+    );
+    return [...wrong, ...nested];
+  });
+}
+
+function fragmentsByPath(
+  roster: readonly RosterEntry[],
+  told: Told,
+): ReadonlyMap<string, readonly Fragment[]> {
   const fragments = new Map<string, Fragment[]>();
-  for (const fragment of input.roster.flatMap((entry) => fragmentsOf(entry, input))) {
+  for (const fragment of roster.flatMap((entry) => fragmentsOf(entry, told))) {
     const others = fragments.get(fragment.path) ?? [];
     fragments.set(fragment.path, [...others, fragment]);
   }
-  return [...fragments].map(([path, parts]) => ({
-    path: `managed${path}`,
-    content: path.endsWith('.json') ? joinJson(parts) : joinText(parts),
-    isExecutable: false,
-    mountedAt: path,
-  }));
+  return fragments;
 }
 
 /** In TOML keys of the top level come before all tables: of these only `files` has any. */
-function fragmentsOf(entry: RosterEntry, input: AgentRunInput): readonly Fragment[] {
+function fragmentsOf(entry: RosterEntry, { isRestricted, instructions: text }: Told): readonly Fragment[] {
   const from = entry.name;
   const always = entry.files.map((file) => ({ ...file, from }));
   if (!isAgent(entry)) return always;
   const { instructions } = entry;
   const told =
-    instructions.via === 'toml' && input.settings.instructions !== ''
-      ? [
-          {
-            path: instructions.path,
-            content: `${instructions.key} = ${tomlString(input.settings.instructions)}\n`,
-            from,
-          },
-        ]
+    instructions.via === 'toml' && text !== ''
+      ? [{ path: instructions.path, content: `${instructions.key} = ${tomlString(text)}\n`, from }]
       : [];
-  const approvals = input.isRestricted
-    ? []
-    : entry.unrestricted.flatMap((approval) =>
-        approval.via === 'file' ? [{ path: approval.path, content: approval.content, from }] : [],
-      );
+  const approvals = approvalsOf(entry, isRestricted).flatMap((approval) =>
+    approval.via === 'file' ? [{ path: approval.path, content: approval.content, from }] : [],
+  );
   const hook = entry.session_hook ? [{ ...sessionHook(), from }] : [];
   return [...told, ...approvals, ...hook, ...always];
 }
 
-function joinText(parts: readonly Fragment[]): string {
+const join = (path: string, parts: readonly Fragment[]): Joined =>
+  path.endsWith('.json') ? joinJson(parts) : joinText(parts);
+
+function joinText(parts: readonly Fragment[]): Joined {
+  const contents = [...new Set(parts.map(({ content }) => content))];
   const [first] = parts;
   const other = parts.find(({ from }) => from !== first?.from);
-  const unlike = other !== undefined && new Set(parts.map(({ content }) => content)).size > 1;
-  if (first !== undefined && other !== undefined && unlike) throw contradiction(first, other);
-  return [...new Set(parts.map(({ content }) => content))].map(withEnd).join('');
+  if (first !== undefined && other !== undefined && contents.length > 1) return contradiction(first, other);
+  return { content: contents.map(withEnd).join('') };
 }
 
 const withEnd = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`);
 
-function joinJson(parts: readonly Fragment[]): string {
+function joinJson(parts: readonly Fragment[]): Joined {
   let merged: unknown;
   for (const [index, part] of parts.entries()) {
-    const value = parsed(part);
-    const joined = index === 0 ? { value } : union(merged, value);
-    if (joined === undefined) throw contradiction(parts[0] ?? part, part);
+    const parsed = parse(part.content);
+    if (parsed === undefined)
+      return { names: [part.from], problem: `puts into ${part.path} what is not JSON` };
+    const joined = index === 0 ? parsed : union(merged, parsed.value);
+    if (joined === undefined) {
+      const earlier = parts.slice(0, index).find((one) => !agree(one, part)) ?? part;
+      return contradiction(earlier, part);
+    }
     merged = joined.value;
   }
-  return `${JSON.stringify(merged, undefined, 2)}\n`;
+  return { content: `${JSON.stringify(merged, undefined, 2)}\n` };
 }
 
-function parsed({ path, content, from }: Fragment): unknown {
+const agree = (a: Fragment, b: Fragment): boolean =>
+  union(parse(a.content)?.value, parse(b.content)?.value) !== undefined;
+
+function parse(content: string): { readonly value: unknown } | undefined {
   try {
     const value: unknown = JSON.parse(content);
-    return value;
+    return { value };
   } catch {
-    throw new InvalidInputError(`What ${from} puts into ${path} is not JSON`, {
-      hint: `Correct ${from}.yaml.`,
-    });
+    return undefined;
   }
 }
 
@@ -103,10 +144,14 @@ function union(a: unknown, b: unknown): { readonly value: unknown } | undefined 
   return { value: Object.fromEntries(entries) };
 }
 
-const contradiction = (a: Fragment, b: Fragment): InvalidInputError =>
-  new InvalidInputError(`${a.from} and ${b.from} want different things in ${a.path}`, {
-    hint: 'Correct one of their files in the roster.',
-  });
+const contradiction = (a: Fragment, b: Fragment): Joined => ({
+  names: namesOf([a, b]),
+  problem: `want different things in ${a.path}`,
+});
+
+const namesOf = (fragments: readonly Fragment[]): readonly string[] => [
+  ...new Set(fragments.map(({ from }) => from)),
+];
 
 /** A basic string of TOML (https://toml.io/en/v1.0.0#string): JSON's escapes, and DEL; no half surrogates. */
 export function tomlString(text: string): string {

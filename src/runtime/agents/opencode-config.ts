@@ -5,6 +5,9 @@ import { opencodeVariable } from './run-environment.ts';
 /** `opencode run` refuses by itself what it would have to ask for, but asks for little unless it is told to. */
 const ASK = { bash: 'ask', edit: 'ask', webfetch: 'ask' };
 
+/** A restricted one takes no configuration from the repository, and with it none of its words; those may stay. */
+const PROJECT_INSTRUCTIONS = '/workspace/AGENTS.md';
+
 /** The opencode.json of one agent (pure). Keys and addresses are read from the environment: they are no secret here. */
 export function opencodeConfig(
   agent: AgentFile,
@@ -14,7 +17,7 @@ export function opencodeConfig(
     $schema: 'https://opencode.ai/config.json',
     autoupdate: false,
     share: 'disabled',
-    instructions: [containerPath(INSTRUCTIONS_FILE)],
+    instructions: [containerPath(INSTRUCTIONS_FILE), ...(options.isRestricted ? [PROJECT_INSTRUCTIONS] : [])],
     permission: options.isRestricted ? ASK : { '*': 'allow' },
     ...endpoint(agent, options.model),
   };

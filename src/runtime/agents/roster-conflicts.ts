@@ -1,4 +1,6 @@
+import { approvalEnvironment, isAgent } from './agent-channels.ts';
 import type { RosterEntry } from './contract.ts';
+import { managedProblems } from './managed-files.ts';
 
 /** Something two or more entries say that cannot all be so. */
 export interface RosterConflict {
@@ -13,8 +15,11 @@ export function findConflicts(entries: readonly RosterEntry[]): readonly RosterC
     ...sharedValues(entries, 'the route prefix', (entry) =>
       entry.route === undefined ? [] : [[entry.route.prefix, entry.name]],
     ),
-    ...sharedValues(entries, 'the variable', approvalEnvironment),
-    ...overriddenApprovals(entries),
+    ...[true, false].flatMap((isRestricted) => [
+      ...sharedValues(entries, 'the variable', (entry) => approvals(entry, isRestricted)),
+      ...overriddenApprovals(entries, isRestricted),
+    ]),
+    ...managedProblems(entries),
     ...sharedValues(entries, 'the version of the package', packageVersions),
     ...sharedValues(entries, 'the program', (entry) => Object.entries(entry.install.programs)),
     ...unknownRequirements(entries),
@@ -44,20 +49,19 @@ function sharedValues(
 }
 
 /** All of these stand in the environment of each container at once. */
-function approvalEnvironment(entry: RosterEntry): Pairs {
-  if (entry.kind !== 'agent') return [];
-  return entry.unrestricted.flatMap((approval) =>
-    approval.via === 'env' ? Object.entries(approval.env) : [],
-  );
-}
+const approvals = (entry: RosterEntry, isRestricted: boolean): Pairs =>
+  isAgent(entry) ? approvalEnvironment(entry, isRestricted) : [];
 
 /** A wrapper sets what its agent always wants: that must not undo the approval of another. */
-function overriddenApprovals(entries: readonly RosterEntry[]): readonly RosterConflict[] {
-  const approvals = entries.flatMap((entry) =>
-    approvalEnvironment(entry).map(([key, value]) => ({ key, value, name: entry.name })),
+function overriddenApprovals(
+  entries: readonly RosterEntry[],
+  isRestricted: boolean,
+): readonly RosterConflict[] {
+  const given = entries.flatMap((entry) =>
+    approvals(entry, isRestricted).map(([key, value]) => ({ key, value, name: entry.name })),
   );
   return entries.flatMap((entry) =>
-    approvals
+    given
       .filter(({ key, value, name }) => {
         const own = entry.kind === 'agent' && Object.hasOwn(entry.env, key) ? entry.env[key] : undefined;
         return own !== undefined && own !== value && name !== entry.name;

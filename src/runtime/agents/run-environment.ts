@@ -1,5 +1,5 @@
 import { InvalidInputError } from '../core/errors.ts';
-import { channelEnvironment, isAgent } from './agent-channels.ts';
+import { approvalEnvironment, channelEnvironment, isAgent } from './agent-channels.ts';
 import { AGENT_CONFIG, type AgentFile, type AgentRunInput } from './contract.ts';
 import { gitIdentity, usablePerson } from './git-identity.ts';
 
@@ -17,7 +17,7 @@ export function runEnvironment(
   const human = usablePerson(input.human);
   const agents = input.roster.filter(isAgent);
   return {
-    ...withApprovals(agent, input.isRestricted ? [] : agents),
+    ...withApprovals(agent, agents, input.isRestricted),
     ...channelEnvironment(agent),
     ...headless,
     ...Object.assign({}, ...agents.map(opencodeEnvironment)),
@@ -32,7 +32,11 @@ export function runEnvironment(
 }
 
 /** Approvals of all agents, for a person may start any of them there. */
-function withApprovals(own: AgentFile, agents: readonly AgentFile[]): Record<string, string> {
+function withApprovals(
+  own: AgentFile,
+  agents: readonly AgentFile[],
+  isRestricted: boolean,
+): Record<string, string> {
   const givenBy = new Map<string, string>();
   const merged: Record<string, string> = {};
   const set = (name: string, value: string, by: string): void => {
@@ -45,9 +49,7 @@ function withApprovals(own: AgentFile, agents: readonly AgentFile[]): Record<str
     givenBy.set(name, by);
   };
   for (const agent of agents)
-    for (const approval of agent.unrestricted)
-      if (approval.via === 'env')
-        for (const [name, value] of Object.entries(approval.env)) set(name, value, agent.name);
+    for (const [name, value] of approvalEnvironment(agent, isRestricted)) set(name, value, agent.name);
   for (const [name, value] of Object.entries(own.env)) set(name, value, own.name);
   return merged;
 }

@@ -24,7 +24,7 @@ export function renderWrapper(entry: RosterEntry, options: WrapperOptions): stri
           AGENT_IDENTITY(entry.git),
           ...exports({ ...entry.env, ...channelEnvironment(entry) }),
           ...defaultArgs(options.hasInstructions ? instructionArgs(entry) : []),
-          ...defaultArgs(options.isRestricted ? [] : approvalArgs(entry)),
+          ...defaultArgs(approvalArgs(entry, options.isRestricted)),
         ]
       : [HUMAN_IDENTITY]),
     start(entry, options.directories ?? DIRECTORIES),

@@ -7,6 +7,7 @@ export type Checkpoint = (name: CheckpointName) => void;
 export const CHECKPOINTS = [
   'create:intent-written',
   'create:directories-made',
+  'create:config-written',
   'create:gate-opened',
   'create:services-listening',
   'create:shield-raised',

@@ -1,7 +1,8 @@
-import { chmod, chown, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfigFile } from '../agents/contract.ts';
 import { asNothing, type CommandRunner } from '../core/command.ts';
+import { HostError } from '../core/errors.ts';
 import { writeFileAtomic } from '../core/files.ts';
 import type { Paths } from '../core/paths.ts';
 import type { Task } from './contract.ts';
@@ -156,6 +157,10 @@ export class TaskFilesStore {
 /** For the container's user, whatever the umask; the task's own directory above lets nobody else in. */
 async function makeReadable(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
+  // Containers of an earlier release could write here, and a link would lead out.
+  if (!(await lstat(directory)).isDirectory()) {
+    throw new HostError(`${directory} is not a directory`, { hint: 'Delete the task.' });
+  }
   await chmod(directory, 0o755);
 }
 

@@ -195,6 +195,7 @@ export class TaskLauncher {
     await files.create(task, engine.hostOwner(CONTAINER_USER));
     checkpoint('create:directories-made');
     await files.writeConfig(task, run.files);
+    checkpoint('create:config-written');
     await files.writeService(task, 'gate-token', token.reveal());
     await files.writeService(task, 'prompt', run.prompt ?? '');
     scope.defer(() => services.close(task.id));

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -53,6 +53,41 @@ describe('the roster on disk', () => {
       ['directory', 'directory.yaml:1: is not a regular file'],
       ['pipe', 'pipe.yaml:1: is not a regular file'],
     ]);
+  });
+
+  it('is not brought down by files without end, bytes that are no text, links in a circle and editors', async () => {
+    const agents = new AgentLoader({ bundled, own });
+    writeFileSync(path.join(own, 'huge.yaml'), '');
+    truncateSync(path.join(own, 'huge.yaml'), 1024 ** 4);
+    writeFileSync(path.join(own, 'bytes.yaml'), Buffer.from([0xff, 0xfe, 0x00]));
+    symlinkSync('circle.yaml', path.join(own, 'circle.yaml'));
+    symlinkSync('somebody@somewhere:1', path.join(own, '.#mine.yaml'));
+    symlinkSync('/dev/zero', path.join(own, 'device.yaml'));
+    const { broken } = await agents.roster();
+    expect(broken.map(({ problem }) => problem.replace(`${own}/`, ''))).toEqual([
+      'bytes.yaml:1: is not UTF-8 text',
+      'circle.yaml:1: cannot be read (ELOOP)',
+      'device.yaml:1: is not a regular file',
+      'huge.yaml:1: is larger than 1 MB',
+    ]);
+    expect(await names(agents)).toEqual(BUNDLED);
+  });
+
+  it('in a directory that is none is an error in words', async () => {
+    const file = path.join(own, 'file');
+    writeFileSync(file, '');
+    await expect(new AgentLoader({ bundled, own: file }).roster()).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: `${file} cannot be read (ENOTDIR)`,
+    });
+  });
+
+  it('that has not changed is checked once', async () => {
+    const agents = new AgentLoader({ bundled, own });
+    const [first] = (await agents.roster()).entries;
+    expect((await agents.roster()).entries[0]).toBe(first);
+    writeFileSync(path.join(own, 'mine.yaml'), agentText('mine'));
+    expect((await agents.roster()).entries[0]).not.toBe(first);
   });
 
   it('does not fall back to a bundled agent whose own file is broken, yet keeps it in the image', async () => {

@@ -55,6 +55,21 @@ describe('what an agent cannot be told otherwise', () => {
     expect(plan(plain, { prompt: undefined }).warnings).toEqual([]);
     expect(plan(bundledAgent('claude'), { prompt: undefined, settings: custom }).warnings).toEqual([]);
   });
+
+  it('warns them of a model and of sub-agents that only a headless run is told of', () => {
+    const asked = { prompt: undefined, settings: settings({ model: 'big', subagents }) };
+    expect(plan(bundledAgent('claude'), asked).warnings).toEqual([
+      'Claude takes its model when it is started: "--model big".',
+      'Claude takes sub-agents with a prompt only.',
+    ]);
+    expect(plan(plain, asked).warnings).toEqual([
+      'Title cannot be told which model to use; "big" is ignored.',
+      'Title knows no sub-agents; those chosen are ignored.',
+    ]);
+    const vibe = plan(bundledAgent('vibe'), { prompt: undefined, settings: settings({ model: 'big' }) });
+    expect(vibe.environment).toHaveProperty('VIBE_ACTIVE_MODEL', 'big');
+    expect(vibe.warnings).toEqual([]);
+  });
 });
 
 describe('a model', () => {
@@ -139,20 +154,68 @@ describe('a restricted task', () => {
         /danger-full-access/,
         /COPILOT_ALLOW_ALL/,
         /yolo/,
-        /BYPASS_TOOL/,
+        /BYPASS_TOOL_PERMISSIONS":"true/,
+        /agent-full-access/,
+        /"OPENCODE_PERMISSION":"{\\"\*\\":\\"allow/,
       ]) {
         expect(all(open)).toMatch(word);
         expect(all(restricted)).not.toMatch(word);
       }
       expect(restricted.environment).not.toHaveProperty('TEROK_UNRESTRICTED');
-      expect(restricted.environment).not.toHaveProperty('OPENCODE_PERMISSION');
       expect(open.environment).toHaveProperty('TEROK_UNRESTRICTED', '1');
     }
     const claude = contentOf(
       plan(bundledAgent('claude'), { roster, isRestricted: true }),
       'managed/etc/claude-code/managed-settings.json',
     );
-    expect(Object.keys(JSON.parse(claude))).toEqual(['hooks']);
+    expect(JSON.parse(claude)).toEqual({
+      hooks: expect.anything(),
+      permissions: { disableBypassPermissionsMode: 'disable' },
+      allowManagedPermissionRulesOnly: true,
+      allowManagedHooksOnly: true,
+    });
+  });
+
+  it('keeps asking where a repository could say otherwise, by the wrapper and by any other way', () => {
+    for (const agent of bundledAgents()) {
+      const { environment, files } = plan(agent, { roster, isRestricted: true });
+      expect(environment).toMatchObject({
+        OPENCODE_PERMISSION: '{"bash":"ask","edit":"ask","webfetch":"ask"}',
+        OPENCODE_DISABLE_PROJECT_CONFIG: '1',
+        VIBE_BYPASS_TOOL_PERMISSIONS: 'false',
+      });
+      expect(files.map(({ mountedAt }) => mountedAt)).toContain('/etc/qwen-code/settings.json');
+    }
+    const run = plan(bundledAgent('opencode'), { roster, isRestricted: true });
+    expect(JSON.parse(contentOf(run, 'managed/etc/qwen-code/settings.json'))).toHaveProperty(
+      'tools.approvalMode',
+      'default',
+    );
+    // What the repository says in words is no configuration.
+    expect(JSON.parse(contentOf(run, 'opencode/opencode.json'))).toHaveProperty('instructions', [
+      '/etc/terok/instructions.md',
+      '/workspace/AGENTS.md',
+    ]);
+  });
+
+  it('has no sub-agent that works without asking, and says so', () => {
+    const modes = ['bypassPermissions', 'acceptEdits', 'auto', 7, 'plan', 'default', undefined];
+    const team = modes.map((permissionMode, index) => ({
+      name: `s${index}`,
+      fields: { prompt: 'x', permissionMode },
+    }));
+    const claude = bundledAgent('claude');
+    const told = (isRestricted: boolean) =>
+      plan(claude, { roster, isRestricted, settings: settings({ subagents: team }) });
+    expect(contentOf(told(false), 'agents.json').match(/permissionMode/g)).toHaveLength(6);
+    expect(contentOf(told(true), 'agents.json').match(/"permissionMode": "\w+"/g)).toEqual([
+      '"permissionMode": "plan"',
+      '"permissionMode": "default"',
+    ]);
+    expect(told(true).warnings).toEqual([
+      'This task is restricted: s0, s1, s2, s3 may not work without asking either.',
+    ]);
+    expect(told(false).warnings).toEqual([]);
   });
 
   it('follows the task and not the settings it came from', () => {
@@ -174,18 +237,26 @@ describe('the environment of a container', () => {
     expect(plan(a, { roster: [a, b], isRestricted: true }).environment).not.toHaveProperty('ALLOW');
   });
 
-  it('cannot be turned from what is ours by a file of the roster', () => {
-    const evil = agentOf(
-      agentText(
-        'evil',
-        'env: { PATH: /tmp, GIT_AUTHOR_NAME: Root, TEROK_AGENT: other, TEROK_UNRESTRICTED: "1" }\n',
-      ),
-    );
-    expect(plan(evil, { isRestricted: false }).environment).toMatchObject({
-      PATH: expect.stringMatching(/^\/etc\/terok\/bin:/),
-      GIT_AUTHOR_NAME: 'Runner',
-      TEROK_AGENT: 'evil',
-    });
+  it.each([
+    'PATH',
+    'BASH_ENV',
+    'LD_PRELOAD',
+    'GIT_AUTHOR_NAME',
+    'GIT_CONFIG_COUNT',
+    'HUMAN_GIT_NAME',
+    'TEROK_AGENT',
+    'TEROK_UNRESTRICTED',
+    'TEROK_SERVICES',
+    'CODE_REPO',
+  ])('is not turned from what is ours: a file of the roster sets no %s', (name) => {
+    for (const [key, more] of [
+      ['env', `env: { ${name}: x }`],
+      ['unrestricted.0.env', `unrestricted: [{ via: env, env: { ${name}: x } }]`],
+      ['headless.env', `  env: { ${name}: x }`],
+      ['headless.model_env', `  model_env: ${name}`],
+      ['instructions.env', `instructions: { via: env_dir, env: ${name}, file: A.md }`],
+    ])
+      expect(() => agentOf(agentText('evil', `${more}\n`))).toThrow(`/x/evil.yaml:11: ${key}`);
   });
 
   it('has what an agent wants for headless runs in these only', () => {

@@ -25,7 +25,7 @@ describe('a file that several agents contribute to', () => {
   it.each([
     ['values that differ', ['{"a":{"b":1}}', '{"a":{"b":2}}'], 'a0 and a1 want different things'],
     ['a list and a mapping', ['{"a":[]}', '{"a":{}}'], 'a0 and a1 want different things'],
-    ['what is not JSON', ['{"a":1}', '{a:1}'], 'What a1 puts into /etc/x/settings.json is not JSON'],
+    ['what is not JSON', ['{"a":1}', '{a:1}'], 'a1 puts into /etc/x/settings.json what is not JSON'],
   ])('is refused for %s', (_, contents, problem) => {
     expect(() => joined(contents)).toThrow(problem);
     expect(() => joined(contents)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));

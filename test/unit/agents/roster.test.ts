@@ -88,6 +88,31 @@ describe('an agent file that is wrong', () => {
       `${text('a')}files: [{ path: /etc/../x, content: "" }]\n`,
       '/x/a.yaml:11: files.0.path: an absolute path without ".."',
     ],
+    ...['//etc/x', '/etc/./x', '/etc/x/', '/', '/etc/a:b'].map((file) => [
+      `a path like ${file}`,
+      `${text('a')}files: [{ path: "${file}", content: "" }]\n`,
+      '/x/a.yaml:11: files.0.path: an absolute path',
+    ]),
+    ...[
+      '/etc/passwd',
+      '/etc/terok/bin/git',
+      '/run/terok/prompt',
+      '/workspace/.mcp.json',
+      '/home/dev/.terok/x',
+      '/proc/sys/x',
+      '/dev/null',
+      '/etc',
+      '/home/dev',
+    ].map((file) => [
+      `a file in the way at ${file}`,
+      `${text('a')}unrestricted: [{ via: file, path: ${file}, content: "" }]\n`,
+      '/x/a.yaml:11: unrestricted.0.path: a place that is not needed for something else',
+    ]),
+    ...['.', '..', './x', 'x/', 'a//b', '../x', '/x'].map((file) => [
+      `instructions in a file called ${file}`,
+      `${text('a')}instructions: { via: env_dir, env: X, file: "${file}" }\n`,
+      '/x/a.yaml:11: instructions.file: a relative path',
+    ]),
     [
       'a version that is a range',
       text('a').replace('bundled: [terok-scripted]', 'npm: { left-pad: { version: ^1.0.0 } }'),
@@ -170,6 +195,7 @@ describe('files that contradict each other', () => {
   const route = (prefix: string) =>
     `route:\n  prefix: ${prefix}\n  upstream: https://x.example.org\n  auth: { api_key: { header: X } }\n`;
   const approval = (value: string) => `unrestricted: [{ via: env, env: { ALLOW: "${value}" } }]\n`;
+  const file = (name: string) => agentText(name, `files: [{ path: /etc/x.conf, content: of-${name} }]\n`);
   const npm = (version: string) =>
     `kind: tool\nname: NAME\ntitle: T\ndescription: D\nbinary: t\ninstall: { npm: { left-pad: { version: ${version} } } }\n`;
   const requires = (name: string, other: string) =>
@@ -199,6 +225,19 @@ describe('files that contradict each other', () => {
       npm('1.0.0').replace('NAME', 'a'),
       npm('1.0.1').replace('NAME', 'b'),
       'both set the version of the package "left-pad"',
+    ],
+    [
+      'different values for one variable of restricted tasks',
+      agentText('a', approval('yes').replace('un', '')),
+      agentText('b', approval('true').replace('un', '')),
+      'both set the variable "ALLOW"',
+    ],
+    ['different content of one file', file('a'), file('b'), 'want different things in /etc/x.conf'],
+    [
+      'files of which one would be the directory of the other',
+      file('a'),
+      file('b').replace('/etc/x.conf', '/etc/x.conf/b'),
+      'cannot both have their file: /etc/x.conf/b is below /etc/x.conf',
     ],
     ['requirements in a circle', requires('a', 'b'), requires('b', 'a'), 'goes in a circle: a → b → a'],
   ])('by %s are refused, both named', (_, a, b, problem) => {
@@ -236,6 +275,24 @@ describe('files that contradict each other', () => {
       '/o/lonely.yaml: install.requires: there is no "nowhere" in the roster',
     );
     expect(broken.get('needy')?.message).toContain('there is no "thief"');
+  });
+
+  it('of another agent leave the tasks of all others alone', () => {
+    const { entries, broken } = readRoster({
+      bundled: bundledSources(),
+      own: [
+        source(
+          '/o/other.yaml',
+          agentText('other', 'files: [{ path: /etc/codex/managed_config.toml, content: "x = 1" }]\n'),
+        ),
+        source('/o/text.yaml', agentText('text', 'files: [{ path: /etc/text.json, content: "{" }]\n')),
+        source('/o/fine.yaml', agentText('fine')),
+      ],
+    });
+    expect(entries.get('codex')?.title).toBe('Codex');
+    expect(entries.has('fine')).toBe(true);
+    expect([...broken.keys()].sort()).toEqual(['other', 'text']);
+    expect(broken.get('text')?.message).toBe('/o/text.yaml: puts into /etc/text.json what is not JSON');
   });
 
   it('cannot require themselves', () => {

@@ -5,6 +5,8 @@ import Database from 'better-sqlite3';
 import { afterAll, describe, expect, it } from 'vitest';
 import { acquireProcessLock, openDatabase } from '../../../src/runtime/core/database.ts';
 import { describeStorageFailure } from '../../../src/runtime/core/errors.ts';
+import { TaskStore } from '../../../src/runtime/tasks/task-store.ts';
+import { STATE_VERSION_1 } from '../../support/state-version-1.ts';
 
 const directory = mkdtempSync('/tmp/tk-db-');
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -17,6 +19,49 @@ describe('the state database', () => {
     const again = openDatabase(file);
     expect(again.pragma('journal_mode', { simple: true })).toBe('wal');
     again.close();
+  });
+
+  it('of the release before keeps all it holds, however often its migration is cut short', () => {
+    const file = path.join(directory, 'version-1.db');
+    const old = new Database(file);
+    old.pragma('journal_mode = WAL');
+    old.exec(STATE_VERSION_1);
+    old.exec(`
+      INSERT INTO tasks VALUES
+        ('k3f9a', 'demo', 'a', 'headless', 'scripted', 0, 'running', 'demo-run-k3f9a', 'main', NULL, NULL, 'T1', 'T2', NULL),
+        ('k3f9b', 'demo', 'b', 'interactive', 'scripted', 1, 'failed', 'demo-cli-k3f9b', 'main', 3, 'why', 'T1', 'T2', 'T3');
+      INSERT INTO runs VALUES (7, 'k3f9a', 'do it', 'T1');
+      INSERT INTO events VALUES (41, 'T1', 'demo', 'k3f9a', 'client', 'task.requested', '{}');
+      INSERT INTO gate_tokens VALUES ('k3f9a', x'00ff');
+      INSERT INTO egress_rules VALUES ('k3f9a', '192.0.2.1', 443, 'tcp');
+      INSERT INTO approvals VALUES ('a1', 'promote', 'demo', 's', 'x', 'pending', 'client', 'T1', 'T9', NULL, NULL, NULL);`);
+    const tables = ['tasks', 'runs', 'events', 'gate_tokens', 'egress_rules', 'approvals'];
+    const rows = (database: Database.Database) =>
+      tables.map((table) => database.prepare(`SELECT * FROM ${table}`).all());
+    const before = rows(old);
+    old.pragma('user_version = 1');
+    // A crash within the migration: nothing of it is there.
+    old.exec("BEGIN; ALTER TABLE tasks ADD COLUMN settings TEXT NOT NULL DEFAULT '{}'; ROLLBACK");
+    old.close();
+    const migrated = openDatabase(file);
+    const [tasks, ...others] = rows(migrated);
+    const added = { settings: '{}', session: null, image: null };
+    expect(tasks).toEqual(before[0]?.map((row) => ({ ...Object(row), ...added })));
+    expect(others).toEqual(before.slice(1));
+    expect(migrated.pragma('user_version', { simple: true })).toBe(2);
+    expect(migrated.pragma('foreign_key_check')).toEqual([]);
+    const store = new TaskStore({ database: migrated });
+    expect(store.list().map(({ id, state, exitCode }) => [id, state, exitCode])).toEqual([
+      ['k3f9a', 'running', undefined],
+      ['k3f9b', 'failed', 3],
+    ]);
+    const [task] = store.list();
+    if (task === undefined) throw new Error('none');
+    expect(store.origin(task.id)).toEqual({ settings: {}, session: undefined, image: undefined });
+    store.remove(task.id);
+    expect(migrated.prepare('SELECT count(*) AS n FROM runs').get()).toEqual({ n: 0 });
+    migrated.close();
+    openDatabase(file).close();
   });
 
   it('of a newer release is refused and left as it is', () => {

@@ -239,6 +239,21 @@ describe('the agent process', () => {
     expect((await headless(['sleep', '30'], {}, '1')).code).toBe(124);
   });
 
+  it('exits with 124 as well when it had to be killed', async () => {
+    // As `timeout` ends when its grace is over: by KILL, itself included.
+    const stubborn = 'trap "" TERM; sleep 1.5; kill -KILL $PPID';
+    expect((await headless(['bash', '-c', stubborn], {}, '1')).code).toBe(124);
+  });
+
+  it('that ends with 124 by itself is not taken for one that ran out of time', async () => {
+    const result = await headless(['bash', '-c', 'exit 124']);
+    expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining('though it had time left') });
+  });
+
+  it('that is killed by somebody else is not, either', async () => {
+    expect((await headless(['bash', '-c', 'kill -KILL $$'])).code).toBe(137);
+  });
+
   it('gets the TERM that the container gets, and its own exit code counts', async () => {
     const agent = 'trap "echo ending; exit 42" TERM; echo working; while :; do sleep 0.05; done';
     const script = new RunningScript('terok-init', {

@@ -65,6 +65,18 @@ describe('what an agent is told', () => {
     expect(readFileSync(path.join(agentConfig, 'instructions.md'), 'utf8')).toBe('two');
   });
 
+  it('is never written through a link that a container of an earlier release left there', async () => {
+    const { agentConfig } = store.pathsOf(task);
+    const precious = path.join(host.directory, 'precious');
+    mkdirSync(precious, { mode: 0o700 });
+    symlinkSync(precious, path.join(agentConfig, 'bin'));
+    await expect(store.writeConfig(task, [file({ path: 'bin/claude' })])).rejects.toThrow(
+      'bin is not a directory',
+    );
+    expect(readdirSync(precious)).toEqual([]);
+    expect(mode(precious)).toBe(0o700);
+  });
+
   it.each(['../escaped', '..', 'a/../../escaped', '.'])(
     'never lies outside of its directory: %s',
     async (name) => {

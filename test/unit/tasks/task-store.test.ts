@@ -52,23 +52,4 @@ describe('what a task was made of', () => {
     store.remove(task.id);
     expect(store.origin(task.id)).toBeUndefined();
   });
-
-  it('is nothing for a task of the release before, which goes on as it was', () => {
-    const file = path.join(directory, 'older.db');
-    openDatabase(file).close();
-    const older = openDatabase(file);
-    for (const column of ['settings', 'session', 'image'])
-      older.exec(`ALTER TABLE tasks DROP COLUMN ${column}`);
-    older.exec(
-      `INSERT INTO tasks (id, project, name, mode, agent, restricted, state, container, base_branch, created_at)
-       VALUES ('k3f9a', 'demo', 'n', 'headless', 'scripted', 0, 'running', 'c', 'main', '2026-01-02T03:04:05.000Z')`,
-    );
-    older.pragma('user_version = 1');
-    older.close();
-    const migrated = openDatabase(file);
-    const tasks = new TaskStore({ database: migrated });
-    expect(tasks.list()).toHaveLength(1);
-    expect(tasks.origin(task.id)).toEqual({ settings: {}, session: undefined, image: undefined });
-    migrated.close();
-  });
 });

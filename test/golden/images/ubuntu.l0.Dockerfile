@@ -1,0 +1,39 @@
+# Layer 0: what every task needs, whichever agent works in it.
+FROM docker.io/library/ubuntu:24.04
+
+USER root
+ENV DEBIAN_FRONTEND=noninteractive
+# Another value fetches the packages anew.
+ARG PACKAGE_CACHE_BUST=0
+
+# The package lists and archives stay in the builder's cache: not in the image, and not fetched twice. One mount
+# for everything: builders (1.28) give only one lock of a step back, and would wait for the others for ever.
+RUN --mount=type=cache,target=/run/terok-cache,sharing=locked \
+    if [ -r /run/terok-build/env ]; then . /run/terok-build/env; fi \
+    && mkdir -p /run/terok-cache/apt/archives/partial /run/terok-cache/apt-lists/partial \
+    && apt='apt-get -qq -o Dir::Cache=/run/terok-cache/apt -o Dir::State::Lists=/run/terok-cache/apt-lists' \
+    && $apt update \
+    && $apt install -y --no-install-recommends \
+        ca-certificates curl git iproute2 jq less openssh-client procps ripgrep socat sudo tmux vim-tiny \
+    && rm -rf /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old
+
+# The person inside: uid 1000, taken over where the base has one. sudo is proven, not assumed.
+RUN if entry="$(getent group 1000)"; then groupmod --new-name dev "${entry%%:*}"; else groupadd --gid 1000 dev; fi \
+    && if entry="$(getent passwd 1000)"; then \
+         usermod --login dev --home /home/dev --move-home --shell /bin/bash "${entry%%:*}"; \
+       else useradd --uid 1000 --gid 1000 --create-home --home-dir /home/dev --shell /bin/bash dev; fi \
+    && echo 'dev ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/dev \
+    && chmod 0440 /etc/sudoers.d/dev \
+    && visudo -cqf /etc/sudoers.d/dev \
+    && install -d -o dev -g dev -m 0755 /workspace \
+    && su dev -c 'sudo -n true'
+
+COPY gitconfig /etc/gitconfig
+COPY terok-init terok-git-credential /usr/local/bin/
+
+ENV HOME=/home/dev USER=dev LANG=C.UTF-8 REPO_ROOT=/workspace GIT_RESET_MODE=none
+WORKDIR /workspace
+USER dev
+# A base's own entry point would stand before every command of ours.
+ENTRYPOINT []
+CMD ["terok-init", "interactive"]
