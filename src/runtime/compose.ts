@@ -90,6 +90,7 @@ export function composeHost(
     nodeArchives: new NodeArchiveStore({ runner, directory: path.join(paths.cache, 'downloads') }),
     resources: resourcesDir,
     cache: paths.cache,
+    instance: paths.instance,
     monotonicMs: () => performance.now(),
   });
   return { runner, engine, config, agents, images, machineImages: () => machineImages(config) };

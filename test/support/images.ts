@@ -62,6 +62,7 @@ export function imageBuilder(options: BuilderOptions = {}): ImageBuilder {
     nodeArchives: new NodeArchiveStore({ runner: used, directory: path.join(cache, 'downloads') }),
     resources,
     cache,
+    instance: paths.instance,
     monotonicMs: () => performance.now(),
   });
 }

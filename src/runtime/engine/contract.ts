@@ -77,6 +77,8 @@ export interface EngineInfo {
   readonly version: string;
   readonly isRootless: boolean;
   readonly storageDriver: string;
+  /** The OCI runtime's name, like runc or crun. */
+  readonly ociRuntime: string;
   readonly cgroupVersion: string;
   /** Why memory, cpu and pids limits are not enforced; undefined when they are. */
   readonly limitsUnavailable: string | undefined;

@@ -101,7 +101,7 @@ export interface ImageRecord {
   readonly project: string | undefined;
   readonly sizeBytes: number;
   readonly createdAt: string;
-  /** dangling: lost its tag to a newer one; orphaned: its project or base is gone. */
+  /** dangling: lost its tag to a newer one; orphaned: its base is gone, or its project, which was of this instance. */
   readonly state: 'used' | 'dangling' | 'orphaned';
 }
 

@@ -6,16 +6,22 @@ import { describeImages, removable } from './image-records.ts';
 /** What there is of ours, and taking away what nothing needs. */
 export class ImageCatalog {
   readonly #engine: ContainerEngine;
+  readonly #instance: string;
 
-  constructor(deps: { readonly engine: ContainerEngine }) {
+  constructor(deps: { readonly engine: ContainerEngine; readonly instance: string }) {
     this.#engine = deps.engine;
+    this.#instance = deps.instance;
   }
 
   async list(projects: readonly string[], signal?: AbortSignal): Promise<readonly ImageRecord[]> {
     const images = await this.#engine.listImages(LABEL.content, signal);
     const names = new Set(images.flatMap(({ labels }) => labels[LABEL.base] ?? []));
     const bases = await this.#engine.labelsOf([...names], signal);
-    return describeImages(images, { projects, bases: new Set(bases.keys()) });
+    return describeImages(images, {
+      instance: this.#instance,
+      projects,
+      bases: new Set(bases.keys()),
+    });
   }
 
   async cleanup(

@@ -10,11 +10,17 @@ const ORDER: readonly Layer[] = ['l2', 'dev', 'sidecar', 'l1', 'l0', 'base'];
  * Images of ours among those with our label, and what has become of them (pure). Labels are handed down, so an image
  * that a person made on top of ours has them too: with a name of theirs it is not ours, and keeps what it stands on.
  *
+ * @param context.projects Those of this instance. A project image of another instance on the same store is needed as
+ *   far as we know, and so is one that does not say whose it is.
  * @param context.bases Names of base images that are there.
  */
 export function describeImages(
   images: readonly ImageState[],
-  context: { readonly projects: readonly string[]; readonly bases: ReadonlySet<string> },
+  context: {
+    readonly instance: string;
+    readonly projects: readonly string[];
+    readonly bases: ReadonlySet<string>;
+  },
 ): readonly ImageRecord[] {
   const children = new Map<string, ImageState[]>();
   for (const image of images) {
@@ -39,7 +45,8 @@ export function describeImages(
     const base = image.labels[LABEL.base];
     const isOrphan =
       layer === 'l2' || layer === 'dev'
-        ? project === undefined || !context.projects.includes(project)
+        ? image.labels[LABEL.instance] === context.instance &&
+          (project === undefined || !context.projects.includes(project))
         : layer !== 'base' && base !== undefined && !context.bases.has(base) && !isNeeded(image);
     const record: ImageRecord = {
       id: image.id,

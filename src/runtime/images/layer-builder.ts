@@ -22,6 +22,8 @@ export interface LayerBuilderDeps {
   readonly settings: HostSettingsStore;
   readonly nodeArchives: NodeArchiveStore;
   readonly resources: string;
+  /** Whose project images are, where instances share a store. */
+  readonly instance: string;
   /** Where build contexts are written for the time of a build. */
   readonly cache: string;
   /** Milliseconds on a clock that never goes back. */
@@ -85,7 +87,9 @@ export class LayerBuilder {
       [LABEL.base]: layer.base,
       [LABEL.layer]: layer.kind,
       [LABEL.refresh]: manner.refresh,
-      ...(layer.project === undefined ? {} : { [LABEL.project]: layer.project }),
+      ...(layer.project === undefined
+        ? {}
+        : { [LABEL.project]: layer.project, [LABEL.instance]: this.#deps.instance }),
     };
     const run = async (step: Step): Promise<string> => {
       try {
@@ -111,7 +115,9 @@ export class LayerBuilder {
       await run({ ...step, tag: layer.tag, dockerfile: `${layer.dockerfile}\n${labelLine(labels)}` });
       return labels;
     }
-    const id = await run({ ...step, tag: undefined });
+    // Otherwise it would pass for what it stands on, whose labels it has, should it never come to the tag.
+    const interim = labelLine({ [LABEL.layer]: layer.kind });
+    const id = await run({ ...step, tag: undefined, dockerfile: `${layer.dockerfile}\n${interim}` });
     progress(`Looking at what is in ${layer.tag}`);
     const inventory = await this.#takeInventory(id, layer, layer.agents, signal);
     for (const { name, reason } of inventory.skipped) progress(`${name} is left out: ${reason}`);

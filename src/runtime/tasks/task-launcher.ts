@@ -6,6 +6,7 @@ import { Secret } from '../core/secret.ts';
 import type { Progress } from '../engine/contract.ts';
 import { imageOf } from './agent-image.ts';
 import type { CreatedTask, CreateTaskInput, Task, TaskMode } from './contract.ts';
+import { assertUsable } from './gpu-access.ts';
 import { CONTAINER_USER, runSpec } from './run-spec.ts';
 import type { TaskContext } from './task-context.ts';
 import type { TaskPlan, TaskPlanner } from './task-planner.ts';
@@ -119,6 +120,7 @@ export class TaskLauncher {
         engine.info(signal),
         this.#openServices(launch, scope),
       ]);
+      assertUsable(gpu, info);
       const { baseBranch } = gate;
       const started = store.update(task.id, { baseBranch, image, startedAt: clock.now().toISOString() });
       scope.defer(() => engine.remove(task.container));

@@ -19,6 +19,7 @@ const healthy: EngineInfo = {
   version: '5.4.2',
   isRootless: true,
   storageDriver: 'overlay',
+  ociRuntime: 'crun',
   cgroupVersion: 'v2',
   limitsUnavailable: undefined,
 };
@@ -168,7 +169,12 @@ test('broken projects and agents, missing images and the sudo trade-off are name
     }),
   };
   const config = {
-    global: async () => ({ file: '/config/config.yml', sections: {}, defaultAgent: undefined, agent: undefined }),
+    global: async () => ({
+      file: '/config/config.yml',
+      sections: {},
+      defaultAgent: undefined,
+      agent: undefined,
+    }),
     presets: async () => ['fast'],
     preset: async () => {
       throw new InvalidInputError('/config/presets/fast.yml:2: modle: is no known key');

@@ -215,6 +215,7 @@ function describeEngine(info: PodmanInfo): EngineInfo {
     version: info.version,
     isRootless: info.isRootless,
     storageDriver: info.storageDriver,
+    ociRuntime: info.ociRuntime,
     cgroupVersion: info.cgroupVersion,
     limitsUnavailable: whyNoLimits(info),
   };

@@ -40,6 +40,7 @@ export interface PodmanInfo {
   readonly cgroupVersion: string;
   readonly cgroupControllers: readonly string[];
   readonly storageDriver: string;
+  readonly ociRuntime: string;
 }
 
 export function parseInfo({ stdout }: CommandOutput): PodmanInfo {
@@ -50,6 +51,7 @@ export function parseInfo({ stdout }: CommandOutput): PodmanInfo {
     cgroupVersion: info.host.cgroupVersion,
     cgroupControllers: info.host.cgroupControllers ?? [],
     storageDriver: info.store.graphDriverName,
+    ociRuntime: info.host.ociRuntime?.name ?? 'unknown',
   };
 }
 
