@@ -12,15 +12,17 @@ here=/run/terok-agents/$name
 notes=/opt/terok/left-out
 
 leave_out() {
-  printf '%s\n' "$1" | cut -c 1-500 > "$notes/$name"
-  echo "terok: $name is left out: $1"
+  # It becomes part of the image: no password of an address.
+  printf '%s\n' "$1" | sed -E 's#(://)[^/@[:space:]]+@#\1***@#g' | cut -c 1-500 > "$notes/$name"
+  echo "terok: $name is left out: $(cat "$notes/$name")"
   exit 0
 }
 
-# The last line that says something: npm and pip end with advice.
+# The last line that says something: npm and pip end with advice, and npm shows the inside of what went wrong.
 reason() {
   grep -vE '^[[:space:]]*$|complete log of this run|^npm (notice|warn)|npm error( [0-9]+| network| code)?$' "$1" \
     | grep -vE 'Note that you can also|tarball, folder|behind a proxy|config is set properly|related to network conn' \
+    | grep -vE '^npm error (\}| )' \
     | grep -vE '^\[notice\]|^WARNING: (Running|You are)' \
     | tail -n 1
 }

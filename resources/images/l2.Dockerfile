@@ -7,6 +7,8 @@ ARG APT_CONFIG CURL_CA_BUNDLE GIT_SSL_CAINFO NODE_EXTRA_CA_CERTS NPM_CONFIG_USER
 
 {{{snippet}}}
 
+# Whatever the lines above say.
+ENV HOME=/home/dev USER=dev
 USER dev
 WORKDIR /workspace
 ENTRYPOINT []

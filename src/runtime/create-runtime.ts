@@ -61,6 +61,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   scope.defer(() => void database.close());
   const events = new DatabaseEventLog({ database, clock });
   const { runner, engine, config, agents, images, machineImages } = composeHost(options);
+  // Builds that an earlier run left go on with the person's settings mounted.
+  void images.takeUpLeftovers().catch((error: unknown) => {
+    logger.warn({ error: String(error) }, 'what an earlier build left could not be looked at');
+  });
   const builds = new ImageJobs({ images, monotonicMs: () => performance.now() });
   scope.defer(() => builds[Symbol.asyncDispose]());
   const projects = new ProjectStore({ directory: paths.projects, config });

@@ -149,13 +149,25 @@ export interface ContainerEngine {
   ): Promise<void>;
   /** Builds and, where `tag` is given, names the result once it is complete. Returns the image id. */
   build(build: ImageBuild, progress: Progress, signal?: AbortSignal): Promise<string>;
+  /** Ends the build of this Dockerfile that a process which is gone has left running, if there is one. */
+  abandonBuild(dockerfile: string): Promise<void>;
+  /** Removes the containers of builds that were cut off hours ago; images they stand on cannot go before. */
+  removeStaleBuilds(nowMs: number, signal?: AbortSignal): Promise<void>;
   /** Local images that carry this label, the steps of builds among them (untagged, with children). */
   listImages(label: string, signal?: AbortSignal): Promise<readonly ImageState[]>;
   /** Removes a tag or image id. Throws ConflictError while a container or another image needs it. */
   removeImage(image: string, signal?: AbortSignal): Promise<void>;
-  /** Output of a program in a throw-away container of an image, without network or mounts. */
+  /**
+   * Output of a program in a throw-away container of an image, without network or mounts. With an id mapping the
+   * engine may have to copy the image to those ids, once: afterwards containers that have it start quickly.
+   */
   runOnce(
-    run: { readonly image: string; readonly command: readonly string[]; readonly timeoutMs: number },
+    run: {
+      readonly image: string;
+      readonly command: readonly string[];
+      readonly timeoutMs: number;
+      readonly idMapping?: IdMapping | undefined;
+    },
     signal?: AbortSignal,
   ): Promise<string>;
   /** Argument prefix that runs a host program inside the namespaces owning the engine's networks; empty for root. */

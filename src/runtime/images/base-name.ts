@@ -2,23 +2,30 @@ import { InvalidInputError } from '../core/errors.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import type { DockerSettings, PackageFamily } from './contract.ts';
 
-const REFERENCE = /^[a-z0-9][A-Za-z0-9._/:-]*(?:@sha256:[0-9a-f]{64})?$/;
+/** The grammar of image names (distribution/reference), without the names of transports like `dir:`. */
+const REFERENCE =
+  /^(?:[a-z0-9]+(?:[.-]+[a-z0-9]+)*:[0-9]{1,5}\/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*(?<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
 
 /**
  * The full name of a base image as a person wrote it: `fedora:41` is `docker.io/library/fedora:41`, and one without
- * a tag is `latest`, as Podman and Docker have it. Undefined when it is blank. Throws InvalidInputError.
+ * a tag is `latest`, as Podman and Docker have it. A digest makes a tag beside it idle, so that goes. Undefined when
+ * it is blank. Throws InvalidInputError.
  */
 export function baseName(settings: DockerSettings): string | undefined {
   const name = settings.base_image.trim();
   if (name === '') return undefined;
-  if (!REFERENCE.test(name)) {
+  const match = REFERENCE.exec(name);
+  if (match === null) {
     throw new InvalidInputError(`"${cleanLine(name)}" is not the name of an image`, {
       hint: 'Write docker.base_image like "ubuntu:24.04" or "registry.example.org/team/image:tag".',
     });
   }
-  const [first = '', ...rest] = name.split('/');
+  const digest = name.indexOf('@');
+  const plain =
+    digest === -1 ? name : name.slice(0, digest - (match.groups?.['tag']?.length ?? 0)) + name.slice(digest);
+  const [first = '', ...rest] = plain.split('/');
   const hasRegistry = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
-  const full = hasRegistry ? name : rest.length === 0 ? `docker.io/library/${name}` : `docker.io/${name}`;
+  const full = hasRegistry ? plain : rest.length === 0 ? `docker.io/library/${plain}` : `docker.io/${plain}`;
   return /[:@]/.test(full.slice(full.lastIndexOf('/'))) ? full : `${full}:latest`;
 }
 

@@ -1,7 +1,8 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidInputError } from '../core/errors.ts';
 import type { ContextFile } from './layers.ts';
+import { makeScratch } from './scratch-store.ts';
 
 /** A directory that holds one layer's Dockerfile and, below `files/`, exactly what it copies. */
 export interface BuildContext extends AsyncDisposable {
@@ -9,25 +10,24 @@ export interface BuildContext extends AsyncDisposable {
   readonly directory: string;
 }
 
+/** The Dockerfile in the directory of a build. */
+export const dockerfileOf = (scratch: string): string => path.join(scratch, 'Dockerfile');
+
 /** Writes a layer out for the engine. */
 export async function makeBuildContext(
   cache: string,
   layer: { readonly dockerfile: string; readonly files: readonly ContextFile[] },
 ): Promise<BuildContext> {
-  await mkdir(cache, { recursive: true, mode: 0o755 });
-  const root = await mkdtemp(path.join(cache, 'build-'));
-  const remove = async (): Promise<void> => {
-    await rm(root, { recursive: true, force: true });
-  };
+  const scratch = await makeScratch(cache, 'build');
   try {
-    const directory = path.join(root, 'files');
-    const dockerfile = path.join(root, 'Dockerfile');
+    const directory = path.join(scratch.directory, 'files');
+    const dockerfile = dockerfileOf(scratch.directory);
     await mkdir(directory);
     await writeFile(dockerfile, layer.dockerfile);
     await writeFiles(directory, layer.files);
-    return { dockerfile, directory, [Symbol.asyncDispose]: remove };
+    return { dockerfile, directory, [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose]() };
   } catch (error) {
-    await remove();
+    await scratch[Symbol.asyncDispose]();
     throw error;
   }
 }

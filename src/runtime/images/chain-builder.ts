@@ -7,6 +7,7 @@ import { LayerBuilder, type LayerBuilderDeps } from './layer-builder.ts';
 import {
   type Chain,
   chainTags,
+  type Part,
   type PlannedRequest,
   planChain,
   planRequest,
@@ -18,13 +19,15 @@ import { SharedWorks } from './shared-work.ts';
 
 /** How long what the engine said of images is believed without asking again. */
 const TRUST_MS = 15_000;
+const WARM_MS = 600_000;
+/** `dev` of the images, as whom tasks run. */
+const TASK_USER = 1000;
 
 export interface ChainBuilderDeps extends LayerBuilderDeps {
   readonly agents: Agents;
   readonly base: BaseImage;
 }
 
-export type Part = 'l1' | 'l2' | 'dev' | 'sidecar';
 type Scope = BuildRequest['scope'] | 'missing';
 
 export interface Brought {
@@ -62,7 +65,7 @@ export class ChainBuilder {
   ): Promise<Brought> {
     const planned = await planRequest(this.#deps, request);
     if (scope === 'missing') {
-      const present = this.#allCurrent(planned, parts, this.#trustedLabels(planned));
+      const present = this.#allCurrent(planned, parts, this.#trustedLabels(planned, parts));
       if (present !== undefined) return present;
     }
     const key = JSON.stringify([request, parts, scope, planned.inputs.snippet]);
@@ -78,7 +81,7 @@ export class ChainBuilder {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<Brought> {
-    const present = new Map(await this.#ask(planned, signal));
+    const present = new Map(await this.#ask(planned, parts, signal));
     if (scope === 'missing') {
       const current = this.#allCurrent(planned, parts, present);
       if (current !== undefined) return current;
@@ -98,7 +101,20 @@ export class ChainBuilder {
       built.push(layer.tag);
     }
     this.#trusted.clear();
+    for (const image of startedFrom(chain).filter((tag) => built.includes(tag)))
+      await this.#warm(image, progress, signal);
     return { chain, labels: present, built };
+  }
+
+  /**
+   * Without root, the first container of an image copies it to the ids that tasks have: 15 s for all agents. That is
+   * part of building it, so that no task waits.
+   */
+  async #warm(image: string, progress: Progress, signal: AbortSignal): Promise<void> {
+    const { engine } = this.#deps;
+    progress(`Preparing ${image} for its first task`);
+    const idMapping = engine.idMapping(TASK_USER);
+    await engine.runOnce({ image, command: ['true'], idMapping, timeoutMs: WARM_MS }, signal);
   }
 
   async #bringBase(
@@ -146,22 +162,26 @@ export class ChainBuilder {
   }
 
   /** One question for every image a request may be about. */
-  async #ask(planned: PlannedRequest, signal: AbortSignal | undefined): Promise<ReadonlyMap<string, Labels>> {
-    const names = this.#names(planned);
+  async #ask(
+    planned: PlannedRequest,
+    parts: readonly Part[],
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlyMap<string, Labels>> {
+    const names = this.#names(planned, parts);
     const labels = await this.#deps.engine.labelsOf(names, signal);
     this.#trusted.set(names.join(' '), { labels, atMs: this.#deps.monotonicMs() });
     return labels;
   }
 
-  #trustedLabels(planned: PlannedRequest): ReadonlyMap<string, Labels> | undefined {
+  #trustedLabels(planned: PlannedRequest, parts: readonly Part[]): ReadonlyMap<string, Labels> | undefined {
     const now = this.#deps.monotonicMs();
     for (const [key, { atMs }] of this.#trusted) if (now - atMs >= TRUST_MS) this.#trusted.delete(key);
-    return this.#trusted.get(this.#names(planned).join(' '))?.labels;
+    return this.#trusted.get(this.#names(planned, parts).join(' '))?.labels;
   }
 
-  #names({ inputs, base }: PlannedRequest): readonly string[] {
+  #names({ inputs, base }: PlannedRequest, parts: readonly Part[]): readonly string[] {
     const bases = this.#deps.base.candidates(base);
-    return [...new Set([...bases, ...bases.flatMap((tag) => chainTags(inputs, tag))])];
+    return [...new Set([...bases, ...bases.flatMap((tag) => chainTags(inputs, tag, parts))])];
   }
 
   /** What is there of a request, and what would have to be built. Builds nothing. */
@@ -174,9 +194,18 @@ export class ChainBuilder {
     readonly labels: ReadonlyMap<string, Labels>;
   }> {
     const planned = await planRequest(this.#deps, request);
-    const labels = await this.#ask(planned, signal);
+    const labels = await this.#ask(planned, ['l1', 'l2'], signal);
     const base = this.#deps.base.choose(planned.base, labels);
     return { planned, chain: base === undefined ? undefined : this.#chain(planned, base, labels), labels };
+  }
+
+  /** Whether images are being built, whose steps look like leftovers meanwhile. */
+  get isBusy(): boolean {
+    return this.#layers.isBusy;
+  }
+
+  async takeUpLeftovers(): Promise<void> {
+    await this.#layers.takeUpLeftovers();
   }
 
   /** The engine is asked anew next time. */
@@ -184,6 +213,12 @@ export class ChainBuilder {
     this.#trusted.clear();
   }
 }
+
+/** Tags of images that containers of tasks are made from. */
+const startedFrom = ({ l1, l2, dev }: Chain): readonly string[] => [
+  (l2 ?? l1).tag,
+  ...(dev === undefined ? [] : [dev.tag]),
+];
 
 /** The layers that are wanted, each after what it stands on. */
 export function layersOf({ l0, l1, l2, dev, sidecar }: Chain, parts: readonly Part[]): readonly Layer[] {

@@ -129,7 +129,10 @@ export interface Images {
   inventory(request: ImageRequest, signal?: AbortSignal): Promise<Inventory | undefined>;
   /** Images of ours. `projects` are those that exist. */
   list(projects: readonly string[], signal?: AbortSignal): Promise<readonly ImageRecord[]>;
-  /** Removes dangling and orphaned images of ours, never one that a container uses. Returns what went. */
+  /**
+   * Removes dangling and orphaned images of ours, never one that a container uses. Returns what went. Throws
+   * ConflictError while images are being built here.
+   */
   cleanup(
     options: { readonly projects: readonly string[]; readonly dryRun: boolean },
     signal?: AbortSignal,

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command, CommandRunner } from '../core/command.ts';
 import { RuntimeError } from '../core/errors.ts';
@@ -11,6 +11,7 @@ import {
   settingsFiles,
   settingsVariables,
 } from './host-settings.ts';
+import { makeScratch, sweepScratch } from './scratch-store.ts';
 
 /** Where distributions keep the bundle of what they trust. */
 const BUNDLES = [
@@ -20,9 +21,6 @@ const BUNDLES = [
 ];
 const PROXIES = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
 const MAX_BYTES = 8 * 1024 * 1024;
-/** What a crash left behind is swept away by a later build. */
-const STALE_MS = 24 * 3_600_000;
-const PREFIX = 'settings-';
 
 export interface MountedSettings extends AsyncDisposable {
   readonly directory: string;
@@ -59,16 +57,12 @@ export class HostSettingsStore {
   /** @param options.withNpm Asks npm as well, which takes half a second. */
   async mount(options: { readonly withNpm: boolean }, signal?: AbortSignal): Promise<MountedSettings> {
     const { cache } = this.#deps;
-    await mkdir(cache, { recursive: true, mode: 0o755 });
-    await this.#sweep();
+    await sweepScratch(cache);
     const settings = await this.#collect(options.withNpm, signal);
     // Only the owner enters; the directory below is what root of the build sees as open to its own users.
-    const root = await mkdtemp(path.join(cache, PREFIX));
-    const remove = async (): Promise<void> => {
-      await rm(root, { recursive: true, force: true });
-    };
+    const scratch = await makeScratch(cache, 'settings');
     try {
-      const directory = path.join(root, 'mounted');
+      const directory = path.join(scratch.directory, 'mounted');
       await mkdir(directory);
       await chmod(directory, 0o755);
       for (const file of settingsFiles(settings)) {
@@ -76,9 +70,10 @@ export class HostSettingsStore {
         await writeFile(name, file.content, { mode: 0o600 });
         if (file.isPublic) await chmod(name, 0o644);
       }
+      const remove = () => scratch[Symbol.asyncDispose]();
       return { directory, variables: settingsVariables(settings), [Symbol.asyncDispose]: remove };
     } catch (error) {
-      await remove();
+      await scratch[Symbol.asyncDispose]();
       throw error;
     }
   }
@@ -125,16 +120,6 @@ export class HostSettingsStore {
       if (error instanceof RuntimeError && error.code !== 'CANCELLED') return undefined;
       throw error;
     });
-  }
-
-  async #sweep(): Promise<void> {
-    const names = await readdir(this.#deps.cache);
-    for (const name of names.filter((name) => name.startsWith(PREFIX))) {
-      const file = path.join(this.#deps.cache, name);
-      const info = await stat(file).catch(() => undefined);
-      if (info !== undefined && Date.now() - info.mtimeMs > STALE_MS)
-        await rm(file, { recursive: true, force: true });
-    }
   }
 }
 

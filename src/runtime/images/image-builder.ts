@@ -1,7 +1,8 @@
+import { ConflictError } from '../core/errors.ts';
 import type { Progress } from '../engine/contract.ts';
 import { PUBLISHED_BASE } from './base-recipe.ts';
 import { assertFreeDirectory, writeFiles } from './build-context-store.ts';
-import { type Brought, ChainBuilder, type ChainBuilderDeps, layersOf, type Part } from './chain-builder.ts';
+import { type Brought, ChainBuilder, type ChainBuilderDeps, layersOf } from './chain-builder.ts';
 import type {
   BuildRequest,
   BuildResult,
@@ -14,7 +15,7 @@ import type {
 import { generatedFiles } from './generated-files.ts';
 import { ImageCatalog } from './image-catalog.ts';
 import { inventoryOf } from './inventory.ts';
-import { planChain, planRequest, type Refreshes } from './layer-planner.ts';
+import { type Part, planChain, planRequest, type Refreshes } from './layer-planner.ts';
 import { isCurrent } from './layers.ts';
 
 const NOTHING: Inventory = { installed: [], skipped: [] };
@@ -96,8 +97,17 @@ export class ImageBuilder implements Images {
     options: { readonly projects: readonly string[]; readonly dryRun: boolean },
     signal?: AbortSignal,
   ): Promise<readonly ImageRecord[]> {
+    if (this.#chains.isBusy && !options.dryRun) {
+      throw new ConflictError('Images are being built, and their steps cannot be told from leftovers', {
+        hint: 'Clean up when the build has ended.',
+      });
+    }
     this.#chains.forget();
     return await this.#catalog.cleanup(options, signal);
+  }
+
+  async takeUpLeftovers(): Promise<void> {
+    await this.#chains.takeUpLeftovers();
   }
 
   async wouldBuildBase(options: { readonly mayAskEngine: boolean }, signal?: AbortSignal): Promise<boolean> {

@@ -28,6 +28,7 @@ export class ImageCatalog {
     options: { readonly projects: readonly string[]; readonly dryRun: boolean },
     signal?: AbortSignal,
   ): Promise<readonly ImageRecord[]> {
+    if (!options.dryRun) await this.#engine.removeStaleBuilds(Date.now(), signal);
     const wanted = removable(await this.list(options.projects, signal));
     if (options.dryRun) return wanted;
     const gone: ImageRecord[] = [];

@@ -95,7 +95,7 @@ function packageLines(packages: readonly string[], family: PackageFamily): reado
 
 /** A package that has not the program it should is an error now, and not in a task. */
 const link = (target: string, program: string): readonly string[] => [
-  `test -x ${target} || { echo "it has no program \"${program}\""; exit 1; }`,
+  `test -x ${target} || { echo "it has no program '${program}'"; exit 1; }`,
   `ln -s ${target} /usr/local/bin/${program}`,
 ];
 

@@ -3,7 +3,7 @@ import { KeyedMutex } from '../core/keyed-mutex.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import { type ContainerEngine, type ImageBuild, LABEL, type Progress } from '../engine/contract.ts';
 import type { AgentSelection } from './agent-selection.ts';
-import { makeBuildContext } from './build-context-store.ts';
+import { dockerfileOf, makeBuildContext } from './build-context-store.ts';
 import { followBuild } from './build-progress.ts';
 import type { Inventory } from './contract.ts';
 import { BUILD_SETTINGS } from './host-settings.ts';
@@ -12,6 +12,7 @@ import { inventoryCommand, inventoryLabels, labelLine, readInventory } from './i
 import { loadInventoryScript } from './layer-loader.ts';
 import { type ContextFile, isCurrent, type Labels, type Layer } from './layers.ts';
 import { BUILD_DOWNLOADS, type NodeArchiveStore } from './node-archive-store.ts';
+import { sweepScratch } from './scratch-store.ts';
 import { SharedWorks } from './shared-work.ts';
 
 const PROGRESS_MS = 2_000;
@@ -54,6 +55,7 @@ export class LayerBuilder {
   readonly #deps: LayerBuilderDeps;
   readonly #works = new SharedWorks<Labels>();
   readonly #tags = new KeyedMutex();
+  #busy = 0;
 
   constructor(deps: LayerBuilderDeps) {
     this.#deps = deps;
@@ -73,7 +75,23 @@ export class LayerBuilder {
         if (present !== undefined && isCurrent(layer, present)) return present;
         return await this.#build(layer, manner, report, shared);
       });
-    return await this.#works.join(key, work, progress, signal);
+    this.#busy += 1;
+    try {
+      return await this.#works.join(key, work, progress, signal);
+    } finally {
+      this.#busy -= 1;
+    }
+  }
+
+  /** Whether an image is being built, or waits for its turn. */
+  get isBusy(): boolean {
+    return this.#busy > 0;
+  }
+
+  /** Ends the builds of processes that are gone, and removes their directories, where secrets may lie. */
+  async takeUpLeftovers(): Promise<void> {
+    const { cache, engine } = this.#deps;
+    await sweepScratch(cache, async (directory) => await engine.abandonBuild(dockerfileOf(directory)));
   }
 
   async #present(tag: string, signal: AbortSignal): Promise<Labels | undefined> {

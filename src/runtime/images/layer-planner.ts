@@ -66,23 +66,36 @@ export async function planRequest(
   };
 }
 
-/** Tags a chain on this base has, whatever is in it. */
-export function chainTags({ selection, project }: LayerInputs, base: string): readonly string[] {
-  return [
-    ...Object.values(layerTags(base, selection)),
-    ...(project === undefined ? [] : Object.values(projectTags(project))),
-  ];
+/** Parts of a chain above L0. */
+export type Part = 'l1' | 'l2' | 'dev' | 'sidecar';
+
+/** Tags that these parts of a chain on this base have, and what they stand on, whatever is in them. */
+export function chainTags(
+  { selection, project, snippet }: LayerInputs,
+  base: string,
+  parts: readonly Part[],
+): readonly string[] {
+  const { l0, l1, sidecar } = layerTags(base, selection);
+  const projects = project === undefined || snippet === undefined ? undefined : projectTags(project);
+  const tags: Readonly<Record<Part, string | undefined>> = {
+    l1,
+    sidecar,
+    l2: projects?.l2,
+    dev: projects?.dev,
+  };
+  return [l0, ...parts.flatMap((part) => tags[part] ?? [])];
 }
 
-/** The marks of the builds that are there. */
+/** The marks of the builds that are there; a layer that is not takes that of what it will stand on. */
 export function presentRefreshes(
   inputs: LayerInputs,
   base: string,
   labels: ReadonlyMap<string, Labels>,
 ): Refreshes {
   const tags = layerTags(base, inputs.selection);
-  const of = (tag: string): string => labels.get(tag)?.[LABEL.refresh] ?? NEVER_REFRESHED;
-  return { l0: of(tags.l0), l1: of(tags.l1), sidecar: of(tags.sidecar) };
+  const l0 = labels.get(tags.l0)?.[LABEL.refresh] ?? NEVER_REFRESHED;
+  const of = (tag: string): string => labels.get(tag)?.[LABEL.refresh] ?? l0;
+  return { l0, l1: of(tags.l1), sidecar: of(tags.sidecar) };
 }
 
 /** Each layer is stale when what is below it is another, be it only because that was built anew. */

@@ -16,23 +16,52 @@ export function joinSnippet(parts: readonly SnippetPart[]): string | undefined {
   return texts.length === 0 ? undefined : texts.join('\n\n');
 }
 
+/** What makes a line go on: builders of different age disagree on two backslashes. */
+const CONTINUATIONS = [/\\[ \t]*$/, /(?<!\\)\\[ \t]*$/] as const;
+/** Blanks as Go, in which builders are written, sees them. */
+const BLANKS = /^[\s\u0085]+|[\s\u0085]+$/g;
+
 function check({ origin, text }: SnippetPart): void {
-  let isContinued = false;
-  let last = 0;
-  for (const [index, raw] of text.split(/\r?\n/).entries()) {
-    const line = raw.trim();
-    // Comments and empty lines do not end an instruction (Dockerfile reference, "Format").
-    if (line === '' || line.startsWith('#')) continue;
-    last = index + 1;
-    if (!isContinued && /^(?:FROM|ONBUILD\s+FROM)(?:\s|$)/i.test(line)) {
-      throw new InvalidInputError(`${origin}, line ${last}: FROM has no place in a snippet`, {
+  for (const continuation of CONTINUATIONS) {
+    const { instructions, unended } = split(text, continuation);
+    for (const { line, words } of instructions) {
+      if (!/^(?:ONBUILD\s+)?FROM(?:\s|$)/i.test(words)) continue;
+      throw new InvalidInputError(`${origin}, line ${line}: FROM has no place in a snippet`, {
         hint: 'The snippet goes on top of our own layers. For another base set docker.base_image.',
       });
     }
-    isContinued = line.endsWith('\\');
+    if (unended === undefined) continue;
+    throw new InvalidInputError(`${origin}, line ${unended}: the last instruction does not end`, {
+      hint: 'Take the "\\" at its end away, or add what should follow.',
+    });
   }
-  if (!isContinued) return;
-  throw new InvalidInputError(`${origin}, line ${last}: the last instruction does not end`, {
-    hint: 'Take the "\\" at its end away, or add what should follow.',
-  });
 }
+
+/** Instructions with what their continued lines add, each with its first line's number; and where one does not end. */
+function split(
+  text: string,
+  continuation: RegExp,
+): {
+  readonly instructions: readonly { readonly line: number; readonly words: string }[];
+  readonly unended: number | undefined;
+} {
+  const instructions: { line: number; words: string }[] = [];
+  let open: { line: number; words: string } | undefined;
+  let last = 0;
+  for (const [index, raw] of text.split('\n').entries()) {
+    const trimmed = raw.replace(BLANKS, '');
+    // Comments and empty lines do not end an instruction (Dockerfile reference, "Format").
+    if (trimmed === '' || trimmed.startsWith('#')) continue;
+    last = index + 1;
+    const isContinued = continuation.test(trimmed);
+    const words = isContinued ? trimmed.replace(continuation, '') : trimmed;
+    // Whatever indents a line that goes on, it is at least no part of the word before.
+    open = open === undefined ? { line: last, words } : { ...open, words: open.words + indent(raw) + words };
+    if (isContinued) continue;
+    instructions.push(open);
+    open = undefined;
+  }
+  return { instructions, unended: open === undefined ? undefined : last };
+}
+
+const indent = (line: string): string => (/^[\s\u0085]/.test(line) ? ' ' : '');

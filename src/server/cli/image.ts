@@ -86,7 +86,8 @@ const list: Command = {
 
 const cleanup: Command = {
   usage: 'image cleanup [--dry-run]',
-  summary: 'Remove images of terok-mcp that lost their tag, their project or their base.',
+  summary:
+    'Remove images of terok-mcp that lost their tag, their project or their base. What the images in use were built from stays: the next build is as fast.',
   run: async (args, { withDaemon, output }) => {
     const { values } = parseCommandArgs(args, { 'dry-run': { type: 'boolean' } });
     const dryRun = values['dry-run'] === true;

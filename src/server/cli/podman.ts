@@ -16,6 +16,8 @@ export const podman: Command = {
     host.stdin.pipe(subprocess.stdin);
     // Podman may end, or not read, before what was typed is used up.
     subprocess.stdin.on('error', () => undefined);
+    // Nobody reads on, as with `| head`.
+    host.stdout.once('error', () => subprocess.kill('SIGTERM'));
     subprocess.stdout.pipe(host.stdout, { end: false });
     subprocess.stderr.pipe(host.stderr, { end: false });
     host.onSignal(() => subprocess.kill('SIGTERM'));

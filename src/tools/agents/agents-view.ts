@@ -85,7 +85,10 @@ async function lookInto(
     return { inventory, problem: inventory === undefined ? 'not built yet: build_images' : undefined };
   } catch (error) {
     if (!(error instanceof RuntimeError) || error.code === 'CANCELLED') throw error;
-    return { inventory: undefined, problem: `could not be looked at: ${cleanLine(error.message, 300)}` };
+    return {
+      inventory: undefined,
+      problem: `could not be looked at: ${cleanLine([error.message, error.hint ?? []].flat().join('. '), 300)}`,
+    };
   }
 }
 

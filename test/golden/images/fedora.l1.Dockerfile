@@ -31,11 +31,11 @@ RUN --mount=type=bind,source=agents,target=/run/terok-agents \
 RUN --mount=type=bind,source=agents,target=/run/terok-agents \
     --mount=type=tmpfs,target=/run/terok-scratch \
     --mount=type=cache,target=/run/terok-cache,sharing=locked \
-    sh /run/terok-agents/install-agent.sh by-npm 2128164003d0d90e
+    sh /run/terok-agents/install-agent.sh by-npm 21bc631bf750832d
 RUN --mount=type=bind,source=agents,target=/run/terok-agents \
     --mount=type=tmpfs,target=/run/terok-scratch \
     --mount=type=cache,target=/run/terok-cache,sharing=locked \
-    sh /run/terok-agents/install-agent.sh by-pip ac73422ae354766f
+    sh /run/terok-agents/install-agent.sh by-pip 97bb91521926c91b
 RUN --mount=type=bind,source=agents,target=/run/terok-agents \
     --mount=type=tmpfs,target=/run/terok-scratch \
     sh /run/terok-agents/install-agent.sh by-shell 4028e9891c8a4aca by-npm

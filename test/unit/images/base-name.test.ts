@@ -15,16 +15,26 @@ describe('the base image that somebody wrote', () => {
     ['localhost/terok-base:debian-trixie', 'localhost/terok-base:debian-trixie'],
     ['registry.example:5000/team/image', 'registry.example:5000/team/image:latest'],
     [`debian@sha256:${'a'.repeat(64)}`, `docker.io/library/debian@sha256:${'a'.repeat(64)}`],
+    [`debian:trixie@sha256:${'a'.repeat(64)}`, `docker.io/library/debian@sha256:${'a'.repeat(64)}`],
   ])('%j is %s', (written, full) => expect(baseName(settings({ base_image: written }))).toBe(full));
 
-  it.each(['--privileged', 'a b', 'x\nRUN evil', 'Ubuntu', 'x@sha256:short', '$HOME'])(
-    'refuses %j',
-    (written) => {
-      expect(() => baseName(settings({ base_image: written }))).toThrow(
-        expect.objectContaining({ code: 'INVALID_INPUT' }),
-      );
-    },
-  );
+  it.each([
+    '--privileged',
+    'a b',
+    'dir:/etc',
+    'docker-archive:/x.tar',
+    'ubuntu:',
+    'a//b',
+    'a/',
+    'x\nRUN evil',
+    'Ubuntu',
+    'x@sha256:short',
+    '$HOME',
+  ])('refuses %j', (written) => {
+    expect(() => baseName(settings({ base_image: written }))).toThrow(
+      expect.objectContaining({ code: 'INVALID_INPUT' }),
+    );
+  });
 });
 
 describe('the package manager of a base image', () => {

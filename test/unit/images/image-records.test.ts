@@ -23,7 +23,7 @@ const UBUNTU = 'docker.io/library/ubuntu:24.04';
 const of = (layer: string, project?: string, base = UBUNTU) => ({
   [LABEL.layer]: layer,
   [LABEL.base]: base,
-  ...(project === undefined ? {} : { [LABEL.project]: project }),
+  ...(project === undefined ? {} : { [LABEL.project]: project, [LABEL.instance]: 'here' }),
 });
 
 const l0 = image('l0', 'ubuntu', 'localhost/terok-l0:ubuntu-24.04', of('l0'));
@@ -31,7 +31,7 @@ const step = image('step', 'l0', undefined, of('l0'));
 const l1 = image('l1', 'step', 'localhost/terok-l1-cli:ubuntu-24.04', of('l1'));
 const l2 = image('l2', 'l1', 'localhost/demo:l2-cli', of('l2', 'demo'));
 const chain = [l0, step, l1, l2];
-const context = { projects: ['demo'], bases: new Set([UBUNTU]) };
+const context = { instance: 'here', projects: ['demo'], bases: new Set([UBUNTU]) };
 const states = (images: readonly ImageState[], more: Partial<typeof context> = {}) =>
   Object.fromEntries(describeImages(images, { ...context, ...more }).map(({ id, state }) => [id, state]));
 
@@ -57,6 +57,10 @@ describe('images of ours', () => {
     expect(states(chain, { projects: [] })).toEqual({ l0: 'used', l1: 'used', l2: 'orphaned' });
   });
 
+  it('of a project of another instance on the same store are not ours to judge', () => {
+    expect(states(chain, { projects: [], instance: 'elsewhere' })).toMatchObject({ l2: 'used' });
+  });
+
   it('whose base is gone are orphaned, but not while an image that is used stands on them', () => {
     expect(states(chain, { bases: new Set() })).toEqual({ l0: 'used', l1: 'used', l2: 'used' });
     expect(states(chain, { bases: new Set(), projects: [] })).toEqual({
@@ -64,7 +68,7 @@ describe('images of ours', () => {
       l1: 'orphaned',
       l2: 'orphaned',
     });
-    const records = describeImages(chain, { bases: new Set(), projects: [] });
+    const records = describeImages(chain, { ...context, bases: new Set(), projects: [] });
     expect(removable(records).map(({ id }) => id)).toEqual(['l2', 'l1', 'l0']);
   });
 

@@ -28,6 +28,24 @@ describe("a project's own Dockerfile lines", () => {
     },
   );
 
+  // Each makes Podman begin another image.
+  it.each([
+    ['FROM \\\n x', 1],
+    ['RUN a\nFR\\\nOM x', 2],
+    ['\u0085FROM x', 1],
+    ['from\\\n\n# c\n x', 1],
+    ['ONBUILD \\\n FROM x', 1],
+    // A builder of today: what ends in two backslashes has ended.
+    ['RUN echo \\\\\nFROM x', 2],
+  ])('may not hide a FROM either: %j', (text, line) => {
+    expect(() => join(text)).toThrow(`the file, line ${line}: FROM has no place in a snippet`);
+  });
+
+  it('may say FROM inside an instruction', () => {
+    for (const text of ['RUN a \\\n  FROM x', 'RUN a \\\n# c\nFROM', 'LABEL a=FROM', 'COPY --from=x /a /b'])
+      expect(join(text)).toBe(text);
+  });
+
   it('may not swallow the lines of ours that follow', () => {
     expect(() => join('RUN a\nRUN b \\\n\n# end')).toThrow(
       'the file, line 2: the last instruction does not end',

@@ -43,6 +43,8 @@ export function runArgs(spec: ContainerSpec): readonly string[] {
           `--pids-limit=${spec.limits.pids}`,
           `--cpus=${spec.limits.cpus}`,
         ]),
+    // Not what an image says: terok-init knows TERM, and a base or a person's lines may name any other.
+    '--stop-signal=TERM',
     `--stop-timeout=${spec.stopTimeoutS}`,
     ...(spec.lifetimeS === undefined ? [] : [`--timeout=${spec.lifetimeS}`]),
     '--log-driver=k8s-file',
@@ -91,7 +93,7 @@ function deviceArgs({ cdi, nodes, keepGroups }: ContainerSpec['devices']): reado
   ];
 }
 
-function idMappingArgs(mapping: IdMapping): readonly string[] {
+export function idMappingArgs(mapping: IdMapping): readonly string[] {
   switch (mapping.kind) {
     case 'keep-id':
       return [`--userns=keep-id:uid=${mapping.user},gid=${mapping.user}`];

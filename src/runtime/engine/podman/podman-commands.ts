@@ -1,8 +1,11 @@
 import { asNothing, asText, type Command } from '../../core/command.ts';
 import type { PodmanPaths } from '../../core/paths.ts';
-import type { ContainerSpec, ContainerState, ImageBuild, ImageState } from '../contract.ts';
-import { buildArgs, runArgs } from './podman-args.ts';
+import type { ContainerSpec, ContainerState, IdMapping, ImageBuild, ImageState } from '../contract.ts';
+import { buildArgs, idMappingArgs, runArgs } from './podman-args.ts';
+import { BUILD_MS } from './podman-build.ts';
 import {
+  type BuildContainer,
+  parseBuildContainers,
   parseBuiltId,
   parseImageList,
   parseLabelsByName,
@@ -105,14 +108,12 @@ export class PodmanCommands {
     });
   }
 
-  /**
-   * As `dev` without any privilege, network or mount of the host. Ids are not mapped anew, which for a large image
-   * would copy all of it.
-   */
+  /** As `dev` without any privilege, network or mount of the host; ids are mapped anew only where that is asked for. */
   runOnce(run: {
     readonly image: string;
     readonly command: readonly string[];
     readonly timeoutMs: number;
+    readonly idMapping?: IdMapping | undefined;
   }): Command<string> {
     const args = [
       'run',
@@ -120,6 +121,7 @@ export class PodmanCommands {
       '--pull=never',
       '--init',
       '--user=1000:1000',
+      ...(run.idMapping === undefined ? [] : idMappingArgs(run.idMapping)),
       '--cap-drop=all',
       '--security-opt=no-new-privileges',
       '--network=none',
@@ -152,8 +154,15 @@ export class PodmanCommands {
   }
 
   build(build: ImageBuild, tmpDir: string): Command<string> {
-    const command = this.#podman(buildArgs(build), parseBuiltId, { timeoutMs: 3_600_000 });
+    // Every exit code is read here: what a failing step printed may stand in either stream.
+    const okCodes = Array.from({ length: 256 }, (_, code) => code);
+    const command = this.#podman(buildArgs(build), parseBuiltId, { timeoutMs: BUILD_MS + 60_000, okCodes });
     return { ...command, env: { ...command.env, TMPDIR: tmpDir } };
+  }
+
+  /** Containers that builds work in, and how old each is. */
+  listBuildContainers(): Command<readonly BuildContainer[]> {
+    return this.#podman(['ps', '--all', '--external', '--no-trunc', '--format=json'], parseBuildContainers);
   }
 
   /** Any rootless call makes the pause process that holds our user and mount namespaces; this is the cheapest. */

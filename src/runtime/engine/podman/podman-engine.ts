@@ -17,6 +17,7 @@ import type {
 } from '../contract.ts';
 import { watchExits } from './exit-watcher.ts';
 import { loadPausePid } from './pause-process-loader.ts';
+import { BUILD_MS, hangUp, runBuild } from './podman-build.ts';
 import { PodmanCommands } from './podman-commands.ts';
 import type { PodmanInfo } from './podman-output.ts';
 
@@ -142,7 +143,19 @@ export class PodmanEngine implements ContainerEngine {
     // Cache mounts lie under TMPDIR; the default is one directory for all users of the machine.
     const tmpDir = path.join(this.#deps.paths.cache, 'build');
     await makePrivateDir(tmpDir, this.#deps.uid);
-    return await this.#deps.runner.run(this.#commands.build(build, tmpDir), { signal, onLine: progress });
+    const command = this.#commands.build(build, tmpDir);
+    return await runBuild(this.#deps.runner, { command, dockerfile: build.dockerfile }, progress, signal);
+  }
+
+  async abandonBuild(dockerfile: string): Promise<void> {
+    await hangUp(this.#deps.runner, dockerfile);
+  }
+
+  async removeStaleBuilds(nowMs: number, signal?: AbortSignal): Promise<void> {
+    const containers = await this.#run(this.#commands.listBuildContainers(), signal);
+    // No build of any instance on this store takes so long.
+    for (const { id, createdAtMs } of containers)
+      if (nowMs - createdAtMs > 2 * BUILD_MS) await this.remove(id, signal);
   }
 
   async listImages(label: string, signal?: AbortSignal): Promise<readonly ImageState[]> {
@@ -155,10 +168,7 @@ export class PodmanEngine implements ContainerEngine {
     throw new ConflictError(`The image ${image} is still needed`, { details: problem });
   }
 
-  async runOnce(
-    run: { readonly image: string; readonly command: readonly string[]; readonly timeoutMs: number },
-    signal?: AbortSignal,
-  ): Promise<string> {
+  async runOnce(run: Parameters<ContainerEngine['runOnce']>[0], signal?: AbortSignal): Promise<string> {
     return await this.#run(this.#commands.runOnce(run), signal);
   }
 

@@ -54,11 +54,31 @@ export function parseImageList({ stdout }: CommandOutput): readonly ImageState[]
   }));
 }
 
-/** `podman build` ends with the id of what it built. */
-export function parseBuiltId({ stdout }: CommandOutput): string {
+/** `podman build` ends with the id of what it built. One that failed says why on either stream, or on both. */
+export function parseBuiltId({ stdout, stderr, exitCode }: CommandOutput): string {
+  if (exitCode !== 0) {
+    const details = [stdout, stderr].map((text) => cleanTail(text, 1000)).filter((text) => text !== '');
+    throw new CommandError(`"podman build" failed (exit code ${exitCode})`, { details: details.join('\n') });
+  }
   const id = /^(?:sha256:)?([0-9a-f]{64})$/.exec(stdout.trimEnd().split('\n').at(-1)?.trim() ?? '')?.[1];
   if (id !== undefined) return id;
   throw new CommandError('Podman built an image and did not say which', { details: cleanTail(stdout) });
+}
+
+export interface BuildContainer {
+  readonly id: string;
+  readonly createdAtMs: number;
+}
+
+const ContainerList = z.array(
+  z.object({ Id: z.string(), Command: names, State: z.string().nullish(), Created: z.number() }),
+);
+
+/** Of the containers in the store, those that are no engine's but a build's. */
+export function parseBuildContainers({ stdout }: CommandOutput): readonly BuildContainer[] {
+  return parseJson(ContainerList, stdout.trim() === '' ? '[]' : stdout, 'podman ps')
+    .filter(({ Command, State }) => State === 'storage' && Command?.join(' ') === 'buildah')
+    .map(({ Id, Created }) => ({ id: Id, createdAtMs: Created * 1000 }));
 }
 
 export interface RemovalOutcome {
