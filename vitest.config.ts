@@ -27,8 +27,8 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'roster',
-          include: ['test/roster/**/*.test.ts'],
+          name: 'images',
+          include: ['test/images/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 900_000,

@@ -12,9 +12,10 @@ if (unknown.length > 0) {
   process.exit(64);
 }
 
-// The image with every agent takes minutes to build: once a run, and for each kind of Podman in a full one.
-const onHost = ['integration', 'e2e', ...(isFull ? ['roster', 'full'] : [])];
-const once = isFull ? [] : ['roster'];
+const onHost = ['integration', 'e2e', ...(isFull ? ['full'] : [])];
+// Building images, one with every agent among them, takes minutes: rootless in every run, rootful too in a full one.
+const rootless = [...onHost, 'images'];
+const rootful = isFull ? rootless : onHost;
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 await attempt('preparing this tree', async () => {
@@ -23,7 +24,7 @@ await attempt('preparing this tree', async () => {
 });
 if (total.failed === 0) {
   const isRoot = process.getuid?.() === 0;
-  await runSuite(isRoot ? 'rootful' : 'rootless', ['unit', ...onHost, ...once], {
+  await runSuite(isRoot ? 'rootful' : 'rootless', ['unit', ...(isRoot ? rootful : rootless)], {
     tree: root,
     command: (args) => ({ file: process.execPath, args, options: { cwd: root } }),
   });
@@ -33,7 +34,7 @@ if (total.failed === 0) {
     );
     if (user !== undefined) {
       try {
-        await runSuite('rootless', onHost, user);
+        await runSuite('rootless', rootless, user);
       } finally {
         endProcessesOf(user.uid);
       }

@@ -8,7 +8,7 @@ ARG APT_CONFIG CURL_CA_BUNDLE GIT_SSL_CAINFO NODE_EXTRA_CA_CERTS NPM_CONFIG_USER
 {{{snippet}}}
 
 # Whatever the lines above say.
-ENV HOME=/home/dev USER=dev
+ENV HOME=/home/dev USER=dev PATH=/etc/terok/bin:$PATH
 USER dev
 WORKDIR /workspace
 ENTRYPOINT []

@@ -19,7 +19,11 @@ test('an agent that is one YAML file is installed and runs, with its own name in
   await writeFile(path.join(config, 'config.yml'), 'default_agent: upper\ndocker:\n  agents: [upper]\n');
 
   const task = await terok.runtime.tasks.create({ project: 'demo', prompt: 'shout this\n' });
-  expect(await terok.ended(task.id, 120_000)).toMatchObject({ state: 'completed', exitCode: 0, agent: 'upper' });
+  expect(await terok.ended(task.id, 120_000)).toMatchObject({
+    state: 'completed',
+    exitCode: 0,
+    agent: 'upper',
+  });
   // It has no channel for instructions, so they stand in front of the prompt it was given.
   expect(await terok.output(task.id)).toMatch(/SHOUT THIS$/m);
 

@@ -1,9 +1,7 @@
 import { InvalidInputError } from '../core/errors.ts';
 import { approvalEnvironment, channelEnvironment, isAgent } from './agent-channels.ts';
-import { AGENT_CONFIG, type AgentFile, type AgentRunInput } from './contract.ts';
+import type { AgentFile, AgentRunInput } from './contract.ts';
 import { gitIdentity, usablePerson } from './git-identity.ts';
-
-const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * What holds in the whole container, for its own agent by any way it is started: by a wrapper, by `exec` or over
@@ -27,7 +25,6 @@ export function runEnvironment(
     TEROK_GIT_AUTHORSHIP: input.authorship,
     TEROK_AGENT: agent.name,
     ...(input.isRestricted ? {} : { TEROK_UNRESTRICTED: '1' }),
-    PATH: `${AGENT_CONFIG}/bin:${SYSTEM_PATH}`,
   };
 }
 

@@ -71,7 +71,8 @@ function agentFiles({ agents }: ProjectCheckDeps): Check {
     id: 'agents.files',
     run: async () => {
       const { entries, broken } = await agents.roster();
-      if (broken.length === 0) return { level: 'ok', message: `${entries.length} agents and tools, all readable` };
+      if (broken.length === 0)
+        return { level: 'ok', message: `${entries.length} agents and tools, all readable` };
       return {
         level: 'warn',
         message: nameProblems(broken.map(({ name, problem }) => `${name} (${problem})`)),

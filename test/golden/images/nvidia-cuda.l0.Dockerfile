@@ -29,8 +29,11 @@ RUN if entry="$(getent group 1000)"; then groupmod --new-name dev "${entry%%:*}"
     && su dev -c 'sudo -n true'
 
 COPY gitconfig /etc/gitconfig
+COPY profile.sh /etc/profile.d/terok.sh
 COPY terok-init terok-git-credential /usr/local/bin/
 
+# The wrappers of the agents first, then where the base keeps its programs.
+ENV PATH=/etc/terok/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
 ENV HOME=/home/dev USER=dev LANG=C.UTF-8 REPO_ROOT=/workspace GIT_RESET_MODE=none
 WORKDIR /workspace
 USER dev

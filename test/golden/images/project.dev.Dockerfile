@@ -9,7 +9,7 @@ RUN apt-get update
 ENV X="{{{y}}} $& {{z}}"
 
 # Whatever the lines above say.
-ENV HOME=/home/dev USER=dev
+ENV HOME=/home/dev USER=dev PATH=/etc/terok/bin:$PATH
 USER dev
 WORKDIR /workspace
 ENTRYPOINT []

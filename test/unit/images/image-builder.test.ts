@@ -197,6 +197,7 @@ describe('Dockerfiles to look at', () => {
       'agents/scripted/install.sh',
       'agents/scripted/programs/terok-scripted',
       'gitconfig',
+      'profile.sh',
       'terok-git-credential',
       'terok-init',
     ]);

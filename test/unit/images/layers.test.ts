@@ -128,6 +128,7 @@ describe('the layers', () => {
       ['terok-init', true],
       ['terok-git-credential', true],
       ['gitconfig', false],
+      ['profile.sh', false],
     ]);
     expect(l1.files.map(({ name, isExecutable }) => [name, isExecutable])).toEqual([
       ['agents/install-agent.sh', true],

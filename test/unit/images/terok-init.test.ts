@@ -293,14 +293,14 @@ describe('the agent process', () => {
 });
 
 describe('a debugging shell', () => {
-  it('is a login shell in the ready workspace, and its code is that of the whole', async () => {
+  it('is a shell in the ready workspace, and its code is that of the whole', async () => {
     const result = await runScript('terok-init', {
       args: ['dev'],
       env: environment(),
-      input: 'pwd; cat a.txt; shopt -q login_shell && echo login; exit 9\n',
+      input: 'pwd; cat a.txt; exit 9\n',
     });
     expect(result).toMatchObject({ code: 9 });
-    expect(result.stdout).toBe(`>> cloning ${gate}\n>> init complete\n${workspace}\none\nlogin\n`);
+    expect(result.stdout).toBe(`>> cloning ${gate}\n>> init complete\n${workspace}\none\n`);
   });
 
   it('does not come up without a workspace', async () => {

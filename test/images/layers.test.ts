@@ -125,6 +125,18 @@ CMD ["false"]`;
     expect(config.Labels).toMatchObject({ [LABEL.layer]: 'l2', [LABEL.project]: ID });
   });
 
+  it('may add to PATH, in front of which the wrappers stay, in a login shell too', async () => {
+    const { task } = await imageBuilder().ensure(project('ENV PATH=/opt/mine:$PATH'), quiet);
+    const [plain = '', login = ''] = (await inside(task, 'bash', '-c', "echo $PATH; bash -lc 'echo $PATH'"))
+      .trim()
+      .split('\n')
+      .map((line) => line.split(':'));
+    expect(plain[0]).toBe('/etc/terok/bin');
+    expect(plain).toContain('/opt/mine');
+    expect(plain).not.toContain('');
+    expect(login[0]).toBe('/etc/terok/bin');
+  });
+
   it('after a change are built anew, and nothing below them', async () => {
     await imageBuilder().ensure(project('RUN true'), quiet);
     const [l0, l1, l2] = await Promise.all([images.l0, images.l1, L2].map(idOf));
