@@ -2,13 +2,16 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { ensureBuild, ensureDependencies, root, runProgram } from './bootstrap.mjs';
+import { withTestConfig } from './test-config.mjs';
 
 await ensureDependencies();
 await ensureBuild();
-const setup = await runProgram(process.execPath, [path.join(root, 'dist/server/main.js'), 'setup'], {
-  stdio: ['ignore', 1, 2],
-  env: { ...process.env, TEROK_CONFIG_DIR: path.join(root, 'test/support/config') },
-});
+const setup = await withTestConfig(undefined, (directory) =>
+  runProgram(process.execPath, [path.join(root, 'dist/server/main.js'), 'setup'], {
+    stdio: ['ignore', 1, 2],
+    env: { ...process.env, TEROK_CONFIG_DIR: directory },
+  }),
+);
 if (setup !== 0) process.exit(setup);
 
 // The figures are TypeScript beside the tests they share their hosts with; vitest's loader runs both.

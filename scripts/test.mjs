@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ensureBuild, ensureDependencies, root, runProgram, withProgress } from './bootstrap.mjs';
+import { withTestConfig } from './test-config.mjs';
 import { endProcessesOf, prepareTestUser } from './test-user.mjs';
 
 const isFull = process.argv.includes('--full');
@@ -16,6 +17,8 @@ const onHost = ['integration', 'e2e', ...(isFull ? ['full'] : [])];
 // Building images, one with every agent among them, takes minutes: rootless in every run, rootful too in a full one.
 const rootless = [...onHost, 'images'];
 const rootful = isFull ? rootless : onHost;
+// Front ends and host-side git do the same for root as for anybody: once a run, and twice in a full one.
+const onceOnly = ['test/integration/gate-*.test.ts', 'test/e2e/{cli,daemon-lifecycle,mcp-stdio}.test.ts'];
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 await attempt('preparing this tree', async () => {
@@ -26,6 +29,7 @@ if (total.failed === 0) {
   const isRoot = process.getuid?.() === 0;
   await runSuite(isRoot ? 'rootful' : 'rootless', ['unit', ...(isRoot ? rootful : rootless)], {
     tree: root,
+    exclude: isRoot && !isFull ? onceOnly : [],
     command: (args) => ({ file: process.execPath, args, options: { cwd: root } }),
   });
   if (isRoot) {
@@ -49,9 +53,9 @@ console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} sk
 /** Set-up, then vitest, as one user. */
 async function runSuite(name, projects, place) {
   console.log(`\n=== ${name}: set-up`);
-  const setup = await run(place, [path.join(place.tree, 'dist/server/main.js'), 'setup'], {
-    TEROK_CONFIG_DIR: path.join(place.tree, 'test/support/config'),
-  });
+  const setup = await withTestConfig(place.uid, (directory) =>
+    run(place, [path.join(place.tree, 'dist/server/main.js'), 'setup'], { TEROK_CONFIG_DIR: directory }),
+  );
   if (setup !== 0) {
     // Tests that could not run have not passed.
     console.log(`=== ${name}: set-up failed (exit code ${setup})`);
@@ -66,6 +70,7 @@ async function runSuite(name, projects, place) {
       path.join(place.tree, 'node_modules/vitest/vitest.mjs'),
       'run',
       ...projects.map((project) => `--project=${project}`),
+      ...(place.exclude ?? []).map((pattern) => `--exclude=${pattern}`),
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${place.uid === undefined ? report : path.join(place.tree, 'report.json')}`,

@@ -21,6 +21,11 @@ export const ProjectId = z
   .brand('ProjectId');
 export type ProjectId = z.infer<typeof ProjectId>;
 
+export const AgentName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'lower-case letters, digits and "-", at most 32')
+  .describe('Name by which tools and projects choose it; the file is called after it.');
+
 export const CommitId = z
   .string()
   .regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/, 'a full commit id: 40 (or 64) hexadecimal digits, not abbreviated');

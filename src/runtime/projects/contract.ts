@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { AgentName, Authorship, type Person } from '../agents/contract.ts';
+import { Authorship, type Person } from '../agents/contract.ts';
 import { AgentLayer } from '../config/contract.ts';
 import { branchNameProblem } from '../core/branch-name.ts';
-import { ProjectId } from '../core/ids.ts';
+import { AgentName, ProjectId } from '../core/ids.ts';
 import { parseUpstreamUrl } from '../core/upstream-url.ts';
 import { GpuSetting } from '../gpus/contract.ts';
 import { DockerSettings } from '../images/contract.ts';

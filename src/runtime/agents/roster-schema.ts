@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import { AgentName } from '../core/ids.ts';
+import { Auth, CredentialKind, Phantom, Route } from './credential-schemas.ts';
+import {
+  environmentMap,
+  environmentName,
+  hostName,
+  mountPath,
+  programArgv,
+  programName,
+  version,
+} from './field-schemas.ts';
+import { Install } from './install-schema.ts';
+import { Approval, Headless, Instructions, OpenCode, Session } from './run-schemas.ts';
+
+const base = {
+  name: AgentName,
+  title: z.string().min(1).max(80),
+  description: z.string().min(1).max(500),
+  binary: programName.describe('The program that is run.'),
+  install: Install,
+  probe: programArgv
+    .optional()
+    .describe('Proves the installation; prints the version. Absent: only that the binary is there.'),
+  auth: Auth.optional(),
+  route: Route.optional(),
+  phantom: z.partialRecord(CredentialKind, Phantom).default({}),
+  egress: z.array(hostName).default([]).describe('Hosts it needs besides the proxy.'),
+  files: z
+    .array(z.strictObject({ path: mountPath, content: z.string() }))
+    .default([])
+    .describe(
+      'Always there, written by the host and read-only: telemetry and self-update off, for instance.',
+    ),
+};
+
+export const Agent = z
+  .strictObject({
+    kind: z.literal('agent'),
+    ...base,
+    verified_with: version.optional().describe('Version that its flags were checked with.'),
+    git: z.strictObject({ name: z.string().min(1).max(100), email: z.string().regex(/^[^\s<>]+@[^\s<>]+$/) }),
+    headless: Headless,
+    session: Session.default({ id: 'none' }),
+    events: z
+      .strictObject({
+        format: z.enum(['claude', 'codex', 'opencode', 'copilot', 'gemini', 'qwen', 'text']),
+        exit_code_is_reliable: z.boolean(),
+      })
+      .default({ format: 'text', exit_code_is_reliable: true }),
+    env: environmentMap.default({}).describe('Always set: telemetry and self-update off, for instance.'),
+    unrestricted: z.array(Approval).default([]).describe('Lets it work without asking.'),
+    restricted: z
+      .array(Approval)
+      .default([])
+      .describe('Keeps it asking in a restricted task, whatever the repository says.'),
+    instructions: Instructions.default({ via: 'prompt' }),
+    acp: z
+      .strictObject({
+        command: programArgv,
+        env: environmentMap.default({}),
+        instructions: z.enum(['session_meta', 'same', 'none']).default('same'),
+      })
+      .optional(),
+    opencode: OpenCode.optional(),
+    session_hook: z.boolean().default(false).describe("Takes Claude's SessionStart hook."),
+    refuse: z
+      .array(programArgv)
+      .default([])
+      .describe(
+        'First arguments its wrapper refuses, like [auth, login]: credentials are managed on the host.',
+      ),
+  })
+  .superRefine((agent, context) => {
+    const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    for (const [key, [program]] of Object.entries({
+      command: agent.headless.command,
+      resume: agent.headless.resume ?? [agent.binary],
+    }))
+      if (program !== agent.binary) issue(['headless', key], `begins with "${agent.binary}", the binary`);
+    if (agent.headless.resume !== undefined && agent.session.id === 'none')
+      issue(['session'], 'headless.resume needs to know where the session id comes from');
+    if (agent.headless.resume === undefined && agent.session.id !== 'none')
+      issue(['headless', 'resume'], 'is missing, though the session id is known');
+    for (const kind of Object.keys(agent.phantom))
+      if (agent.route === undefined || !Object.keys(agent.route.auth).includes(kind))
+        issue(['phantom', kind], 'route.auth has no rule for this kind of credential');
+    const phantoms = JSON.stringify(agent.phantom);
+    if (phantoms.includes('{socket}') && !phantoms.includes('{base_url}'))
+      issue(['phantom'], 'a socket needs a plain-HTTP base URL as well');
+  });
+
+export const Tool = z.strictObject({
+  kind: z.literal('tool'),
+  ...base,
+  sidecar: z
+    .strictObject({ env: z.record(environmentName, z.string()).describe('Variable to credential field.') })
+    .optional()
+    .describe('Runs alone, in an image without agents, and gets the real credential.'),
+});
