@@ -2,7 +2,6 @@ import { userInfo } from 'node:os';
 import path from 'node:path';
 import { AgentLoader } from './agents/agent-loader.ts';
 import { ConfigLoader } from './config/config-loader.ts';
-import type { Config } from './config/contract.ts';
 import type { CommandRunner } from './core/command.ts';
 import { HostError } from './core/errors.ts';
 import { HostCommandRunner } from './core/exec.ts';
@@ -12,7 +11,7 @@ import { loadSubordinateRangeSync } from './core/subordinate-ids-loader.ts';
 import { PodmanEngine } from './engine/podman/podman-engine.ts';
 import { BaseArchiveStore } from './images/base-archive-store.ts';
 import { BaseImage, type PrepareBuilder } from './images/base-image.ts';
-import { DockerSettings, type ImageRequest } from './images/contract.ts';
+import { type ImageRequest, machineImages } from './images/contract.ts';
 import { HostSettingsStore } from './images/host-settings-store.ts';
 import { ImageBuilder } from './images/image-builder.ts';
 import { NodeArchiveStore } from './images/node-archive-store.ts';
@@ -93,12 +92,14 @@ export function composeHost(
     instance: paths.instance,
     monotonicMs: () => performance.now(),
   });
-  return { runner, engine, config, agents, images, machineImages: () => machineImages(config) };
-}
-
-async function machineImages(config: Pick<Config, 'global'>): Promise<ImageRequest> {
-  const { sections } = await config.global();
-  return { project: undefined, docker: DockerSettings.parse(sections['docker'] ?? {}) };
+  return {
+    runner,
+    engine,
+    config,
+    agents,
+    images,
+    machineImages: async () => machineImages(await config.global()),
+  };
 }
 
 /** slirp4netns first: it is up in 10 ms, where pasta takes 70 to 100 (measured, see ARCHITECTURE.md). */

@@ -106,6 +106,9 @@ export interface RunSettings {
   readonly subagents: readonly Subagent[];
 }
 
+/** The agent of whoever names none anywhere. */
+export const FALLBACK_AGENT = 'claude';
+
 export interface ResolveInput {
   readonly agent: string;
   readonly scopes: readonly ConfigScope[];

@@ -42,6 +42,24 @@ export interface ImageRequest {
   readonly docker: DockerSettings;
 }
 
+/** The images of projects that say nothing about theirs: those of `config.yml`, whose sections are validated. */
+export const machineImages = ({
+  sections,
+}: {
+  readonly sections: Readonly<Record<string, unknown>>;
+}): ImageRequest => ({ project: undefined, docker: DockerSettings.parse(sections['docker'] ?? {}) });
+
+/** A project's own. */
+export const projectImages = ({
+  id,
+  directory,
+  settings,
+}: {
+  readonly id: string;
+  readonly directory: string;
+  readonly settings: { readonly docker: DockerSettings };
+}): ImageRequest => ({ project: { id, directory }, docker: settings.docker });
+
 export interface InstalledAgent {
   readonly name: string;
   readonly version: string;

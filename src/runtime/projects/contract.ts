@@ -1,7 +1,9 @@
+import path from 'node:path';
 import { z } from 'zod';
 import { Authorship, type Person } from '../agents/contract.ts';
-import { AgentLayer } from '../config/contract.ts';
+import { AgentLayer, type ConfigScope, type GlobalConfig } from '../config/contract.ts';
 import { branchNameProblem } from '../core/branch-name.ts';
+import { isMapping } from '../core/deep-merge.ts';
 import { AgentName, ProjectId } from '../core/ids.ts';
 import { parseUpstreamUrl } from '../core/upstream-url.ts';
 import { GpuSetting } from '../gpus/contract.ts';
@@ -185,6 +187,28 @@ export interface Project {
   readonly settings: ProjectFile;
   /** Top-level keys that its own file has, for people who ask where a setting comes from. */
   readonly ownKeys?: readonly string[] | undefined;
+}
+
+/** The layers that files make for a project's runs, or for those of none; lowest priority first. */
+export function fileScopes(global: GlobalConfig, project: Project | undefined): readonly ConfigScope[] {
+  const { file, agent } = global;
+  const ofAll = { level: 'global', source: file, directory: path.dirname(file), layer: agent ?? {} } as const;
+  if (project === undefined) return [ofAll];
+  const { directory, settings } = project;
+  return [ofAll, { level: 'project', source: project.file, directory, layer: settings.agent ?? {} }];
+}
+
+/** Below all of them: `run.timeout` is what every agent gets that no layer says otherwise of. */
+export function timeoutScope({ file, sections }: GlobalConfig, project: Project | undefined): ConfigScope {
+  const { run } = sections;
+  const inherited = isMapping(run) ? run['timeout'] : undefined;
+  const timeout = project?.settings.run.timeout ?? inherited;
+  return {
+    level: 'global',
+    source: `run.timeout of ${project?.file ?? file}`,
+    directory: undefined,
+    layer: timeout === undefined ? {} : { timeout: { _default: timeout } },
+  };
 }
 
 /** The person behind the agents, for commits. */

@@ -1,12 +1,15 @@
-import path from 'node:path';
 import type { AgentFile, AgentRun, Agents } from '../agents/contract.ts';
-import type { Config, ConfigScope, GlobalConfig } from '../config/contract.ts';
+import { type Config, type ConfigScope, FALLBACK_AGENT } from '../config/contract.ts';
 import { InvalidInputError } from '../core/errors.ts';
-import type { HumanIdentity, Project, Projects } from '../projects/contract.ts';
+import {
+  fileScopes,
+  type HumanIdentity,
+  type Project,
+  type Projects,
+  timeoutScope,
+} from '../projects/contract.ts';
 import type { CreateTaskInput, TaskMode } from './contract.ts';
 import type { TaskSettings } from './task-store.ts';
-
-const LAST_RESORT_AGENT = 'claude';
 
 /** How a task is to be made. Nothing of it exists yet. */
 export interface TaskPlan {
@@ -41,14 +44,24 @@ export class TaskPlanner {
     const [project, global] = await Promise.all([projects.get(input.project), config.global()]);
     const settings = taskSettings(input, project);
     const [agent, roster, preset, human] = await Promise.all([
-      agents.agent(input.agent ?? project.settings.default_agent ?? global.defaultAgent ?? LAST_RESORT_AGENT),
+      agents.agent(input.agent ?? project.settings.default_agent ?? FALLBACK_AGENT),
       agents.roster(),
       settings.preset === undefined ? undefined : config.preset(settings.preset),
       identity.of(project),
     ]);
     const resolved = await config.resolve({
       agent: agent.name,
-      scopes: scopesOf({ global, project, preset, settings }),
+      scopes: [
+        timeoutScope(global, project),
+        ...fileScopes(global, project),
+        ...(preset === undefined ? [] : [preset]),
+        {
+          level: 'task',
+          source: 'the settings of this task',
+          directory: undefined,
+          layer: taskLayer(settings),
+        },
+      ],
       projectDirectory: project.directory,
       instructions: settings.instructions,
       selectedSubagents: settings.subagents,
@@ -85,38 +98,6 @@ function taskSettings(input: CreateTaskInput, project: Project): TaskSettings {
     subagents: input.subagents,
     restricted: input.restricted,
   };
-}
-
-/** Lowest priority first. `run.timeout` is what every agent gets that no layer says otherwise of. */
-function scopesOf(from: {
-  readonly global: GlobalConfig;
-  readonly project: Project;
-  readonly preset: ConfigScope | undefined;
-  readonly settings: TaskSettings;
-}): readonly ConfigScope[] {
-  const { global, project, preset, settings } = from;
-  return [
-    {
-      level: 'global',
-      source: `run.timeout of ${project.file}`,
-      directory: undefined,
-      layer: { timeout: { _default: project.settings.run.timeout } },
-    },
-    {
-      level: 'global',
-      source: global.file,
-      directory: path.dirname(global.file),
-      layer: global.agent ?? {},
-    },
-    {
-      level: 'project',
-      source: project.file,
-      directory: project.directory,
-      layer: project.settings.agent ?? {},
-    },
-    ...(preset === undefined ? [] : [preset]),
-    { level: 'task', source: 'the settings of this task', directory: undefined, layer: taskLayer(settings) },
-  ];
 }
 
 /** Only what was said: an absent key leaves the layers below as they are. */

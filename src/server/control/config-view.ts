@@ -1,10 +1,7 @@
-import path from 'node:path';
-import type { ConfigScope, GlobalConfig } from '../../runtime/config/contract.ts';
-import { isMapping } from '../../runtime/core/deep-merge.ts';
+import { type ConfigScope, FALLBACK_AGENT, type GlobalConfig } from '../../runtime/config/contract.ts';
 import { withoutCredentials } from '../../runtime/core/upstream-url.ts';
-import type { Project } from '../../runtime/projects/contract.ts';
+import { fileScopes, type Project, timeoutScope } from '../../runtime/projects/contract.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { FALLBACK_AGENT } from '../../tools/agents/agents-view.ts';
 import type { ResolvedConfig } from './control-protocol.ts';
 
 type Mapping = Readonly<Record<string, unknown>>;
@@ -24,8 +21,7 @@ export async function resolveConfig(
   const agent = question.agent ?? project?.settings.default_agent ?? global.defaultAgent ?? FALLBACK_AGENT;
   const preset = question.preset ?? project?.settings.preset ?? textOf(global.sections['preset']);
   const scopes = [
-    globalScope(global),
-    ...(project === undefined ? [] : [projectScope(project)]),
+    ...fileScopes(global, project),
     ...(preset === undefined ? [] : [await config.preset(preset)]),
   ];
   const resolved = await config.resolve({
@@ -62,29 +58,6 @@ export async function resolveConfig(
     },
   };
 }
-
-/** `run.timeout` is what every agent gets that no layer says otherwise of. */
-function timeoutScope({ file, sections }: GlobalConfig, project: Project | undefined): ConfigScope {
-  const { run } = sections;
-  const inherited = isMapping(run) ? run['timeout'] : undefined;
-  const timeout = project?.settings.run.timeout ?? inherited;
-  const layer = timeout === undefined ? {} : { timeout: { _default: timeout } };
-  return { level: 'global', source: project?.file ?? file, directory: undefined, layer };
-}
-
-const globalScope = ({ file, agent }: GlobalConfig): ConfigScope => ({
-  level: 'global',
-  source: file,
-  directory: path.dirname(file),
-  layer: agent ?? {},
-});
-
-const projectScope = ({ file, directory, settings }: Project): ConfigScope => ({
-  level: 'project',
-  source: file,
-  directory,
-  layer: settings.agent ?? {},
-});
 
 /** As a person would write them: an address without its password, memory with its unit. */
 function shownSettings({ settings }: Project): Mapping {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import type { Approval } from '../../runtime/approvals/contract.ts';
+import { FALLBACK_AGENT } from '../../runtime/config/contract.ts';
 import { RuntimeError } from '../../runtime/core/errors.ts';
 import { withoutCredentials } from '../../runtime/core/upstream-url.ts';
 import type { Project } from '../../runtime/projects/contract.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Task } from '../../runtime/tasks/contract.ts';
-import { FALLBACK_AGENT } from '../../tools/agents/agents-view.ts';
 import type { ApprovalRecord, ChangeRecord, ProjectRecord, TaskRecord } from './control-protocol.ts';
 
 /** What the subject of a promotion says about itself; other kinds have other subjects. */

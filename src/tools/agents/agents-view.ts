@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { AgentFile } from '../../runtime/agents/contract.ts';
+import { FALLBACK_AGENT } from '../../runtime/config/contract.ts';
 import { RuntimeError } from '../../runtime/core/errors.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 import type { ImageRequest, Inventory } from '../../runtime/images/contract.ts';
@@ -7,8 +8,6 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { toImageRequest } from '../images/image-request.ts';
 
 const MAX_ENTRIES = 50;
-/** The agent of whoever names none anywhere. */
-export const FALLBACK_AGENT = 'claude';
 
 /** The roster against one image, for clients and for the command line. */
 export const AgentsView = z.strictObject({

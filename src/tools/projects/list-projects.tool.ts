@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { FALLBACK_AGENT } from '../../runtime/config/contract.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 import { withoutCredentials } from '../../runtime/core/upstream-url.ts';
-import { FALLBACK_AGENT } from '../agents/agents-view.ts';
 import { defineTool } from '../define-tool.ts';
 
 const MAX_PROJECTS = 100;
