@@ -4,6 +4,7 @@ import { newTaskId, type TaskId } from '../core/ids.ts';
 import { Scope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
 import type { Progress } from '../engine/contract.ts';
+import { projectImages } from '../images/contract.ts';
 import { imageOf } from './agent-image.ts';
 import type { CreatedTask, CreateTaskInput, Task, TaskMode } from './contract.ts';
 import { assertUsable } from './gpu-access.ts';
@@ -159,10 +160,7 @@ export class TaskLauncher {
     signal: AbortSignal,
   ): Promise<string> {
     const { images } = this.#context;
-    const request = {
-      project: { id: project.id, directory: project.directory },
-      docker: project.settings.docker,
-    };
+    const request = projectImages(project);
     return mode === 'dev'
       ? await images.ensureDev(request, progress, signal)
       : imageOf(agent.name, await images.ensure(request, progress, signal), project);
