@@ -44,6 +44,7 @@ describe('a promotion as its project wants it', () => {
         if (id !== 'demo') throw new NotFoundError(`No project named "${id}"`);
         return project();
       },
+      forRepository: async () => project(),
       create: async () => project(),
     };
     review = new ReviewService({ projects, gate: fixture.gate, approvals, events: state.events });

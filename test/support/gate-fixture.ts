@@ -31,7 +31,7 @@ export interface GateFixture extends AsyncDisposable {
   /** The mirror, looked at with a plain client. */
   readonly mirror: GitClient;
   projectWith(git: { readonly upstream_url: string; readonly default_branch?: string }): Project;
-  openTask(task: string): Promise<TaskAccess>;
+  openTask(task: string, options?: { readonly isReadOnly: boolean }): Promise<TaskAccess>;
 }
 
 export function testProject(id: string, settings: unknown): Project {
@@ -39,6 +39,7 @@ export function testProject(id: string, settings: unknown): Project {
     id: ProjectId.parse(id),
     file: `/nowhere/${id}/project.yml`,
     directory: `/nowhere/${id}`,
+    isRepository: false,
     settings: ProjectFile.parse(settings),
   };
 }
@@ -82,7 +83,7 @@ export async function gateFixture(
     pushes,
     mirror: ground.git.in(gate.path(project)),
     projectWith: (git) => testProject('demo', { git }),
-    openTask: async (task) => {
+    openTask: async (task, { isReadOnly } = { isReadOnly: false }) => {
       await gate.sync(project);
       await gate.openTask(project, task);
       const token = `token-of-${task}`;
@@ -92,6 +93,7 @@ export async function gateFixture(
         task,
         socketPath,
         tokenHash: createHash('sha256').update(token).digest(),
+        isReadOnly,
       });
       scope.defer(() => service.close());
       const bridge = await tcpBridge(socketPath);

@@ -18,9 +18,13 @@ const FORGIVEN = [
  * `refs/namespaces/<task>/`. Hiding everything else is the second wall, and keeps the ids of other tasks'
  * commits out of what receive-pack advertises.
  */
-export function backendConfig(task: string, limits: GateLimits): readonly (readonly [string, string])[] {
+export function backendConfig(
+  task: string,
+  limits: GateLimits,
+  { isReadOnly }: { readonly isReadOnly: boolean } = { isReadOnly: false },
+): readonly (readonly [string, string])[] {
   return [
-    ['http.receivepack', 'true'],
+    ['http.receivepack', isReadOnly ? 'false' : 'true'],
     ['http.uploadpack', 'true'],
     ['http.getanyfile', 'false'],
     ['transfer.hideRefs', '^refs'],

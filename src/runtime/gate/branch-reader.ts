@@ -75,6 +75,23 @@ export class BranchReader {
     return branches;
   }
 
+  async checkBranch(project: Project, branch: string, signal?: AbortSignal): Promise<void> {
+    const problem = branchNameProblem(branch);
+    if (problem !== undefined) {
+      throw new InvalidInputError(`The branch name "${cleanLine(branch)}" ${problem}`);
+    }
+    const refs = this.#refs(project);
+    if ((await refs.read(`${UPSTREAM}${branch}`, signal)) !== undefined) return;
+    const known = [...(await refs.under(UPSTREAM, signal)).keys()].map((name) => cleanLine(name, 100));
+    const near = nearestNames(branch, known);
+    throw new NotFoundError(`The repository of "${project.id}" has no branch "${cleanLine(branch)}"`, {
+      hint:
+        near.length > 0
+          ? `Did you mean ${near.map((name) => `"${name}"`).join(' or ')}?`
+          : `It has: ${known.slice(0, 20).join(', ') || 'none'}.`,
+    });
+  }
+
   async diff(request: DiffRequest, signal?: AbortSignal): Promise<Diff> {
     const { project } = request;
     const range = await this.#range(request, signal);

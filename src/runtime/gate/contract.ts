@@ -15,6 +15,8 @@ export interface Gate {
    * an error: `stale` says why the mirror may be behind. Throws CommandError when there is no mirror to use.
    */
   sync(project: Project, signal?: AbortSignal): Promise<SyncResult>;
+  /** Throws NotFoundError (with the nearest names) when the project's mirror has no such branch. */
+  checkBranch(project: Project, branch: string, signal?: AbortSignal): Promise<void>;
   /** Gives a task its namespace, starting at the project's branches. Idempotent. */
   openTask(project: Project, task: string, signal?: AbortSignal): Promise<void>;
   /** Serves smart-HTTP for one task on a unix socket. Only this token is accepted there. */
@@ -70,6 +72,8 @@ export interface ServeOptions {
   readonly socketPath: string;
   /** SHA-256 of the token; the token itself is known to the task alone. */
   readonly tokenHash: Uint8Array;
+  /** Clone and fetch only: a push is refused with a sentence that says so. */
+  readonly isReadOnly: boolean;
 }
 
 export interface GateService extends AsyncDisposable {

@@ -38,7 +38,7 @@ const refuse = (
  */
 export function decideRequest(
   head: RequestHead,
-  task: { readonly project: string; readonly tokenHash: Uint8Array },
+  task: { readonly project: string; readonly tokenHash: Uint8Array; readonly isReadOnly: boolean },
 ): GateDecision {
   const presented = credentials(head.authorization);
   const isAllowed = carriesToken(presented ?? { user: '', password: '' }, task.tokenHash);
@@ -64,6 +64,13 @@ export function decideRequest(
   if (!path.startsWith(root))
     return refuse(404, `Nothing is here. The only repository of this gate is ${root.slice(0, -1)}`);
   const rest = path.slice(root.length);
+  // Its advertisement too, for that is where git asks first and shows what it is told.
+  if (task.isReadOnly && (rest === 'git-receive-pack' || query === 'service=git-receive-pack')) {
+    return refuse(
+      403,
+      'This task was started without a gate: it can clone and fetch, and push nothing. Leave the work in /workspace.',
+    );
+  }
   if (rest === 'info/refs') return decideAdvertisement(head, query);
   if (rest === 'git-upload-pack' || rest === 'git-receive-pack') return decideCall(head, rest, query);
   return refuse(

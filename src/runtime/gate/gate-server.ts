@@ -15,6 +15,7 @@ export interface GateServerOptions {
   readonly project: string;
   readonly task: string;
   readonly tokenHash: Uint8Array;
+  readonly isReadOnly: boolean;
   readonly limits: GateLimits;
   /** Environment of `git http-backend`, the request's own part aside. */
   readonly environment: Readonly<Record<string, string>>;
@@ -92,7 +93,7 @@ export class GateServer implements GateService {
   }
 
   #accept(request: IncomingMessage, response: ServerResponse): void {
-    const { project, tokenHash } = this.#options;
+    const { project, tokenHash, isReadOnly } = this.#options;
     const decision = decideRequest(
       {
         method: request.method ?? '',
@@ -101,7 +102,7 @@ export class GateServer implements GateService {
         contentType: request.headers['content-type'],
         contentEncoding: request.headers['content-encoding'],
       },
-      { project, tokenHash },
+      { project, tokenHash, isReadOnly },
     );
     if (decision.kind === 'refuse') {
       this.#refusals.add(decision.status);

@@ -104,6 +104,11 @@ export class GitGate implements Gate, AsyncDisposable {
     );
   }
 
+  async checkBranch(project: Project, branch: string, signal?: AbortSignal): Promise<void> {
+    await this.#prepare();
+    await this.#reader.checkBranch(project, branch, signal);
+  }
+
   async openTask(project: Project, task: string, signal?: AbortSignal): Promise<void> {
     await this.#prepare();
     await this.#tasks.open(project, task, signal);
@@ -111,7 +116,7 @@ export class GitGate implements Gate, AsyncDisposable {
 
   async serve(options: ServeOptions): Promise<GateService> {
     await this.#prepare();
-    const { project, task, socketPath, tokenHash } = options;
+    const { project, task, socketPath, tokenHash, isReadOnly } = options;
     const limits = { ...DEFAULT_GATE_LIMITS, ...this.#deps.limits };
     return await GateServer.listen(
       {
@@ -119,9 +124,10 @@ export class GitGate implements Gate, AsyncDisposable {
         project: project.id,
         task,
         tokenHash,
+        isReadOnly,
         limits,
         gates: this.#mirrors.root,
-        environment: this.#git.environment({ config: backendConfig(task, limits) }),
+        environment: this.#git.environment({ config: backendConfig(task, limits, { isReadOnly }) }),
         afterPush: () => this.#publish(project, task),
       },
       { runner: this.#deps.runner, log: this.#deps.log, clock: this.#deps.clock },

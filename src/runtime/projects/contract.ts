@@ -8,6 +8,7 @@ import { AgentName, ProjectId } from '../core/ids.ts';
 import { parseUpstreamUrl } from '../core/upstream-url.ts';
 import { GpuSetting } from '../gpus/contract.ts';
 import { DockerSettings } from '../images/contract.ts';
+import { WebSettings } from '../web/contract.ts';
 
 /** Where agents' pushes may go, and who lets them on. */
 export const PromotionApproval = z.enum(['human', 'supervisor', 'disabled']);
@@ -106,6 +107,20 @@ const Promotion = z
   })
   .describe("How agents' work goes upstream.");
 
+const Relay = z
+  .strictObject({
+    endpoint: z
+      .string()
+      .regex(
+        /^(?:tcp:\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|unix:\/\/\/.+)$/,
+        'like "tcp://127.0.0.1:8090" or "unix:///run/x.sock"',
+      )
+      .describe(
+        'One endpoint of the host that tasks reach at localhost:9419: a model server, which agents are pointed to.',
+      ),
+  })
+  .describe('A service of this machine for tasks.');
+
 const choices = {
   default_agent: AgentName.optional().describe(
     'Agent for tasks that name none. Default: that of config.yml, else claude.',
@@ -122,6 +137,8 @@ export const ConfigFile = z
     git: z.strictObject(identity).optional().describe('Who commits.'),
     run: Run.optional().describe('What tasks are given of the host.'),
     promotion: Promotion.optional().describe("How agents' work goes upstream."),
+    relay: Relay.optional(),
+    web: WebSettings.optional(),
   })
   .describe('config.yml of terok-mcp.');
 
@@ -160,31 +177,22 @@ export const ProjectFile = z
     docker: DockerSettings.prefault({}).describe('Images; a path is relative to project.yml.'),
     run: Run.prefault({}).describe('What tasks are given of the host.'),
     promotion: Promotion.prefault({}).describe("How agents' work goes upstream."),
-    relay: z
-      .strictObject({
-        endpoint: z
-          .string()
-          .regex(
-            /^(?:tcp:\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|unix:\/\/\/.+)$/,
-            'like "tcp://127.0.0.1:8090" or "unix:///run/x.sock"',
-          )
-          .describe(
-            "One endpoint of the host that tasks reach at localhost:9419, for an agent's model traffic.",
-          ),
-      })
-      .optional()
-      .describe('A service of this machine for tasks.'),
+    relay: Relay.optional(),
+    web: WebSettings.prefault({}),
   })
   .describe('project.yml of terok-mcp.');
 export type ProjectFile = z.infer<typeof ProjectFile>;
 
 export interface Project {
   readonly id: ProjectId;
+  /** Its project.yml; config.yml for a repository without a project, whose settings are all from there. */
   readonly file: string;
   /** Where `file` lies, with `instructions.md` and whatever else it names. */
   readonly directory: string;
   /** Those of config.yml with the project's own laid over; `agent` is the project's own layer alone. */
   readonly settings: ProjectFile;
+  /** Made for a repository that somebody named instead of a project: it has no file, and its images no layer of its own. */
+  readonly isRepository: boolean;
   /** Top-level keys that its own file has, for people who ask where a setting comes from. */
   readonly ownKeys?: readonly string[] | undefined;
 }
@@ -193,7 +201,7 @@ export interface Project {
 export function fileScopes(global: GlobalConfig, project: Project | undefined): readonly ConfigScope[] {
   const { file, agent } = global;
   const ofAll = { level: 'global', source: file, directory: path.dirname(file), layer: agent ?? {} } as const;
-  if (project === undefined) return [ofAll];
+  if (project === undefined || project.isRepository) return [ofAll];
   const { directory, settings } = project;
   return [ofAll, { level: 'project', source: project.file, directory, layer: settings.agent ?? {} }];
 }
@@ -230,6 +238,11 @@ export interface Projects {
   list(): Promise<{ readonly projects: readonly Project[]; readonly broken: readonly ProjectProblem[] }>;
   /** Throws NotFoundError (with the nearest names) or InvalidInputError (file, line, key). */
   get(id: string): Promise<Project>;
+  /**
+   * The project that stands for a repository without one: a URL or an absolute path. The same repository gets the
+   * same one each time; it is remembered, so that `get` knows it. Throws InvalidInputError for an unusable upstream.
+   */
+  forRepository(upstreamUrl: string): Promise<Project>;
   /**
    * Writes a new project.yml. Throws ConflictError when it exists, and InvalidInputError for an id, branch or
    * upstream that cannot be used, one that is reached over SSH among them.

@@ -3,6 +3,7 @@ import { link, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Config, GlobalConfig } from '../config/contract.ts';
 import { branchNameProblem } from '../core/branch-name.ts';
+import { isMapping } from '../core/deep-merge.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../core/errors.ts';
 import { readPersonalFile } from '../core/files.ts';
 import { ProjectId } from '../core/ids.ts';
@@ -10,21 +11,31 @@ import { nearestNames } from '../core/nearest.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import { parseUpstreamUrl, withoutCredentials } from '../core/upstream-url.ts';
 import { documentError } from '../core/yaml-document.ts';
-import type { Project, ProjectProblem, Projects } from './contract.ts';
+import { type Project, ProjectFile, type ProjectProblem, type Projects } from './contract.ts';
 import { parseProjectDocument } from './project-document.ts';
 import { renderProjectFile } from './project-template.ts';
+import type { KnownRepository, RepositoryStore } from './repository-store.ts';
 
 const FILE_NAME = 'project.yml';
 const UPSTREAM_HINT = 'Give an https, http, git or file URL, or the absolute path of a repository.';
 
-/** Projects as directories with a `project.yml`. Nothing is cached: an edit counts from the next call on. */
+/**
+ * Projects as directories with a `project.yml`, and the repositories that were used without one. No file is cached:
+ * an edit counts from the next call on.
+ */
 export class ProjectStore implements Projects {
   readonly #directory: string;
   readonly #config: Pick<Config, 'global'>;
+  readonly #repositories: RepositoryStore;
 
-  constructor(deps: { readonly directory: string; readonly config: Pick<Config, 'global'> }) {
+  constructor(deps: {
+    readonly directory: string;
+    readonly config: Pick<Config, 'global'>;
+    readonly repositories: RepositoryStore;
+  }) {
     this.#directory = deps.directory;
     this.#config = deps.config;
+    this.#repositories = deps.repositories;
   }
 
   async list(): Promise<{
@@ -51,7 +62,11 @@ export class ProjectStore implements Projects {
         broken.push({ id: name, problem: error.message });
       }
     }
-    return { projects, broken };
+    const repositories = this.#repositories
+      .list()
+      .filter(({ id }) => !names.includes(id))
+      .map((repository) => repositoryProject(repository, global));
+    return { projects: [...projects, ...repositories], broken };
   }
 
   async get(id: string): Promise<Project> {
@@ -59,8 +74,15 @@ export class ProjectStore implements Projects {
     if (parsed.success) {
       const names = await this.#names();
       if (names.includes(parsed.data)) return await this.#load(parsed.data, await this.#config.global());
+      const repository = this.#repositories.get(parsed.data);
+      if (repository !== undefined) return repositoryProject(repository, await this.#config.global());
     }
     throw await this.#unknown(id);
+  }
+
+  async forRepository(upstreamUrl: string): Promise<Project> {
+    const global = await this.#config.global();
+    return repositoryProject(this.#repositories.remember(upstreamUrl), global);
   }
 
   async create(input: {
@@ -95,6 +117,11 @@ export class ProjectStore implements Projects {
       );
     }
     const file = this.#file(id.data);
+    if (this.#repositories.get(id.data) !== undefined) {
+      throw new ConflictError(`"${id.data}" stands for a repository that was used without a project`, {
+        hint: 'Choose another id.',
+      });
+    }
     const global = await this.#config.global();
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     if (!(await writeNewFile(file, renderProjectFile(input)))) {
@@ -137,7 +164,7 @@ export class ProjectStore implements Projects {
     const parsed = parseProjectDocument(text, { id, inherited: global.sections });
     if (parsed.settings === undefined) throw documentError(file, parsed.problems);
     const { settings, ownKeys } = parsed;
-    return { id, file, directory: path.dirname(file), settings, ownKeys };
+    return { id, file, directory: path.dirname(file), settings, ownKeys, isRepository: false };
   }
 
   async #unknown(id: string): Promise<NotFoundError> {
@@ -154,6 +181,16 @@ export class ProjectStore implements Projects {
           : 'Make one with "terok-mcp project create <id> --upstream <url>".';
     return new NotFoundError(`No project named "${cleanLine(id, 64)}"`, { hint });
   }
+}
+
+/** What config.yml says, for this repository. Its sections are valid by themselves, so nothing can be wrong here. */
+function repositoryProject({ id, upstreamUrl }: KnownRepository, { file, sections }: GlobalConfig): Project {
+  const { agent: _, git, ...rest } = sections;
+  const settings = ProjectFile.parse({
+    ...rest,
+    git: { ...(isMapping(git) ? git : {}), upstream_url: upstreamUrl },
+  });
+  return { id, file, directory: path.dirname(file), settings, ownKeys: [], isRepository: true };
 }
 
 /** Writes a file as a whole, unless one is there: false. Of two concurrent calls one gets true. */

@@ -67,7 +67,7 @@ describe('near names', () => {
 describe('what a request to the gate may be', () => {
   const tokenHash = createHash('sha256').update('token').digest();
   const authorization = `Basic ${Buffer.from('token:').toString('base64')}`;
-  const decide = (more: Partial<Parameters<typeof decideRequest>[0]>) =>
+  const decide = (more: Partial<Parameters<typeof decideRequest>[0]>, isReadOnly = false) =>
     decideRequest(
       {
         method: 'GET',
@@ -77,7 +77,7 @@ describe('what a request to the gate may be', () => {
         contentEncoding: undefined,
         ...more,
       },
-      { project: 'demo', tokenHash },
+      { project: 'demo', tokenHash, isReadOnly },
     );
   const post = {
     method: 'POST',
@@ -104,11 +104,24 @@ describe('what a request to the gate may be', () => {
     [{ ...post, contentEncoding: 'deflate' }, 415],
   ])('refuses %j with %i', (more, status) => expect(decide(more)).toMatchObject({ kind: 'refuse', status }));
 
+  it.each([
+    { url: '/demo.git/info/refs?service=git-receive-pack' },
+    {
+      method: 'POST',
+      url: '/demo.git/git-receive-pack',
+      contentType: 'application/x-git-receive-pack-request',
+    },
+  ])('without a gate a task pushes nothing, and fetches as ever: $url', (push) => {
+    expect(decide(push)).toMatchObject({ kind: 'serve', service: 'git-receive-pack' });
+    expect(decide(push, true)).toMatchObject({ status: 403, text: expect.stringContaining('push nothing') });
+    expect(decide({}, true)).toMatchObject({ kind: 'serve', service: 'git-upload-pack' });
+  });
+
   it('a hash that no token has admits nobody', () => {
     expect(
       decideRequest(
         { method: 'GET', url: '/', authorization, contentType: undefined, contentEncoding: undefined },
-        { project: 'demo', tokenHash: new Uint8Array() },
+        { project: 'demo', tokenHash: new Uint8Array(), isReadOnly: false },
       ),
     ).toMatchObject({ status: 403 });
   });

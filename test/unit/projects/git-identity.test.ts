@@ -19,6 +19,7 @@ const project = (git: { human_name?: string; human_email?: string } = {}): Proje
   id: ProjectId.parse('demo'),
   file: '/p/project.yml',
   directory: '/p',
+  isRepository: false,
   settings: ProjectFile.parse({ git: { upstream_url: '/srv/x', ...git } }),
 });
 

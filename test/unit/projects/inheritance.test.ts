@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ConfigLoader } from '../../../src/runtime/config/config-loader.ts';
 import { ProjectStore } from '../../../src/runtime/projects/project-store.ts';
 import { renderProjectFile } from '../../../src/runtime/projects/project-template.ts';
+import { repositoriesIn } from '../../support/repositories.ts';
 
 let directory: string;
 let store: ProjectStore;
@@ -11,7 +12,11 @@ let store: ProjectStore;
 beforeEach(async () => {
   directory = await mkdtemp('/tmp/ti-');
   const config = new ConfigLoader({ directory, bundledInstructions: '/nonexistent' });
-  store = new ProjectStore({ directory: path.join(directory, 'projects'), config });
+  store = new ProjectStore({
+    directory: path.join(directory, 'projects'),
+    config,
+    repositories: repositoriesIn(directory),
+  });
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ConfigLoader } from '../../../src/runtime/config/config-loader.ts';
 import { ProjectStore } from '../../../src/runtime/projects/project-store.ts';
+import { repositoriesIn } from '../../support/repositories.ts';
 
 let directory: string;
 let configDirectory: string;
@@ -13,6 +14,7 @@ const open = (projects: string): ProjectStore =>
   new ProjectStore({
     directory: projects,
     config: new ConfigLoader({ directory: configDirectory, bundledInstructions: '/nonexistent' }),
+    repositories: repositoriesIn(configDirectory),
   });
 
 beforeEach(async () => {
@@ -256,5 +258,59 @@ describe('creating a project', () => {
     await expect(store.create({ id, upstreamUrl: '/srv/x' })).rejects.toMatchObject({
       code: 'INVALID_INPUT',
     });
+  });
+});
+
+describe('a repository without a project', () => {
+  it('has the settings of config.yml, is remembered, and is the same one each time', async () => {
+    await writeFile(
+      path.join(configDirectory, 'config.yml'),
+      'git:\n  human_name: Ada\nrun:\n  memory: 2g\nagent:\n  model: big\ndefault_agent: codex\n',
+    );
+    const project = await store.forRepository('/srv/repos/Some Thing'.replace(' ', '_'));
+    expect(project).toMatchObject({
+      isRepository: true,
+      settings: {
+        default_agent: 'codex',
+        git: { upstream_url: '/srv/repos/Some_Thing', human_name: 'Ada' },
+        run: { memory: 2 * 1024 ** 3 },
+      },
+    });
+    expect(project.id).toMatch(/^repo-some-thing-[0-9a-f]{8}$/);
+    expect(await store.forRepository('/srv/repos//Some_Thing/')).toEqual(project);
+    expect(await open(directory).get(project.id)).toEqual(project);
+    expect((await store.list()).projects.map(({ id }) => id)).toEqual([project.id]);
+    expect((await store.forRepository('/srv/other')).id).not.toBe(project.id);
+    await expect(store.create({ id: project.id, upstreamUrl: '/srv/x' })).rejects.toMatchObject({
+      code: 'CONFLICT',
+    });
+  });
+
+  it.each([
+    ['../here', /absolute path/],
+    ['ext::sh -c x', /spaces|uses/],
+    ['git@host:x', /SSH/],
+    ['https://me:secret@host/x', /user name or password/],
+    ['--upload-pack=x', /option/],
+  ])('is refused as %s, and what is secret is not repeated', async (url, problem) => {
+    const failure = store.forRepository(url);
+    await expect(failure).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringMatching(problem),
+    });
+    await expect(failure).rejects.not.toMatchObject({ message: expect.stringContaining('secret') });
+    expect((await store.list()).projects).toEqual([]);
+  });
+
+  it('gives way to a project of that name, and a broken config.yml is its error too', async () => {
+    const { id } = await store.forRepository('/srv/repos/thing');
+    await given(id, 'git:\n  upstream_url: /srv/x\n');
+    expect(await store.get(id)).toMatchObject({
+      isRepository: false,
+      settings: { git: { upstream_url: '/srv/x' } },
+    });
+    expect((await store.list()).projects).toHaveLength(1);
+    await writeFile(path.join(configDirectory, 'config.yml'), 'run: 3\n');
+    await expect(store.forRepository('/srv/repos/thing')).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });
 });
