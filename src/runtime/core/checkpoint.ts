@@ -13,6 +13,13 @@ export const CHECKPOINTS = [
   'create:shield-raised',
   'create:container-started',
   'create:committed',
+  'restart:intent-written',
+  'restart:config-written',
+  'restart:gate-opened',
+  'restart:services-listening',
+  'restart:shield-raised',
+  'restart:container-started',
+  'restart:committed',
 ] as const;
 export type CheckpointName = (typeof CHECKPOINTS)[number];
 

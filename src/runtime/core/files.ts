@@ -77,20 +77,31 @@ export async function readPersonalFile(file: string, maxBytes = MEGABYTE): Promi
     return { isAbsent: false, problem: `cannot be read (${code})` };
   }
   try {
-    if (!(await handle.stat()).isFile()) return { isAbsent: false, problem: 'is not a regular file' };
-    const buffer = Buffer.alloc(maxBytes + 1);
-    let length = 0;
-    while (length <= maxBytes) {
-      const { bytesRead } = await handle.read(buffer, length, maxBytes + 1 - length, length);
-      if (bytesRead === 0) break;
-      length += bytesRead;
-    }
-    if (length > maxBytes) return { isAbsent: false, problem: `is larger than ${sizeInWords(maxBytes)}` };
-    const text = decodeUtf8(buffer.subarray(0, length));
-    return text === undefined ? { isAbsent: false, problem: 'is not UTF-8 text' } : { text };
+    return await readBounded(handle, maxBytes);
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * The text of an open file, with the same answers as `readPersonalFile`: at most the allowed size is read, and nothing
+ * where the file says that it is larger.
+ */
+export async function readBounded(handle: FileHandle, maxBytes: number): Promise<PersonalFile> {
+  const info = await handle.stat();
+  if (!info.isFile()) return { isAbsent: false, problem: 'is not a regular file' };
+  const tooLarge = { isAbsent: false, problem: `is larger than ${sizeInWords(maxBytes)}` };
+  if (info.size > maxBytes) return tooLarge;
+  const buffer = Buffer.alloc(maxBytes + 1);
+  let length = 0;
+  while (length <= maxBytes) {
+    const { bytesRead } = await handle.read(buffer, length, maxBytes + 1 - length, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  if (length > maxBytes) return tooLarge;
+  const text = decodeUtf8(buffer.subarray(0, length));
+  return text === undefined ? { isAbsent: false, problem: 'is not UTF-8 text' } : { text };
 }
 
 const sizeInWords = (bytes: number): string =>

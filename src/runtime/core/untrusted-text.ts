@@ -19,7 +19,19 @@ export function cleanText(text: string): string {
 /** `cleanText` on one line of at most `maxLength` characters; what was cut is counted. */
 export function cleanLine(text: string, maxLength = 200): string {
   const line = cleanText(text).replace(/[\n\t]/g, (character) => (character === '\n' ? '\\n' : ' '));
-  return line.length <= maxLength ? line : `${line.slice(0, maxLength)}… (${line.length - maxLength} more)`;
+  return cutText(line, maxLength);
+}
+
+/** At most `maxLength` characters; what was cut is counted. */
+export function cutText(text: string, maxLength: number): string {
+  const head = headOf(text, maxLength);
+  return head.length === text.length ? text : `${head}… (${text.length - head.length} more)`;
+}
+
+/** The first characters, never half of one. */
+export function headOf(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
+  return text.slice(0, /[\ud800-\udbff]/.test(text.charAt(maxLength - 1)) ? maxLength - 1 : maxLength);
 }
 
 /** The last `maxLength` characters of some output, cleaned: errors stand at the end. */

@@ -33,14 +33,19 @@ const MAX_VALUES = 1_000_000;
 const MAX_PROBLEMS = 20;
 const TOO_DEEP = 'is nested too deeply';
 const ALIAS_BOMB = 'its aliases (*name) expand to too much';
+const NO_ALIASES = 'aliases (*name) cannot be used';
 
 /**
  * Reads one YAML document strictly: a key given twice, an unknown tag, a key that reaches an object's prototype,
  * aliases that multiply and nesting without end are problems, each with its line. Never throws.
  *
  * @param options.firstLine line of the file at which the text begins, where it is part of a larger one. Default 1.
+ * @param options.maxAliases how often an alias may stand for something. Default 50.
  */
-export function parseYaml(text: string, options: { readonly firstLine?: number } = {}): YamlResult {
+export function parseYaml(
+  text: string,
+  options: { readonly firstLine?: number; readonly maxAliases?: number } = {},
+): YamlResult {
   const before = (options.firstLine ?? 1) - 1;
   const lines = new LineCounter();
   const lineAt = (offset: number): number => before + Math.max(1, lines.linePos(offset).line);
@@ -71,8 +76,8 @@ export function parseYaml(text: string, options: { readonly firstLine?: number }
         problems: [{ line: lineAt(trap.offset), key: showKey(trap.path), problem: trap.problem }],
       };
     }
-    const value = toPlain(parsed);
-    if (value === undefined) return failure(before + 1, ALIAS_BOMB);
+    const value = toPlain(parsed, options.maxAliases ?? MAX_ALIASES);
+    if (value === undefined) return failure(before + 1, options.maxAliases === 0 ? NO_ALIASES : ALIAS_BOMB);
     const budget = { values: MAX_VALUES };
     if (!isTree(value.plain, budget)) return failure(before + 1, ALIAS_BOMB);
     return {
@@ -102,9 +107,9 @@ export function documentError(file: string, problems: readonly DocumentProblem[]
 }
 
 /** Aliases may nest into gigabytes; the library counts and refuses. */
-function toPlain(document: Document.Parsed): { readonly plain: unknown } | undefined {
+function toPlain(document: Document.Parsed, maxAliasCount: number): { readonly plain: unknown } | undefined {
   try {
-    const plain: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+    const plain: unknown = document.toJS({ maxAliasCount });
     return { plain };
   } catch (error) {
     if (error instanceof RangeError) throw error;
