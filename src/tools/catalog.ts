@@ -8,8 +8,11 @@ import { listProjects } from './projects/list-projects.tool.ts';
 import { shieldStatus } from './shield/shield-status.tool.ts';
 import { createTask } from './tasks/create-task.tool.ts';
 import { deleteTask } from './tasks/delete-task.tool.ts';
+import { followUp } from './tasks/follow-up.tool.ts';
 import { listTasks } from './tasks/list-tasks.tool.ts';
+import { restartTask } from './tasks/restart-task.tool.ts';
 import { runHeadless } from './tasks/run-headless.tool.ts';
+import { runTool } from './tasks/run-tool.tool.ts';
 import { stopTask } from './tasks/stop-task.tool.ts';
 import { taskLogs } from './tasks/task-logs.tool.ts';
 import { taskStatus } from './tasks/task-status.tool.ts';
@@ -20,12 +23,15 @@ export const catalog: readonly Tool[] = [
   createTask,
   deleteTask,
   doctor,
+  followUp,
   gateDiff,
   listAgents,
   listProjects,
   listTasks,
   promote,
+  restartTask,
   runHeadless,
+  runTool,
   shieldStatus,
   stopTask,
   taskLogs,

@@ -17,6 +17,8 @@ export interface ToolContext {
   readonly signal: AbortSignal;
   /** Tells whoever waits how it comes along. Text from outside may be said; what comes too fast is left out. */
   progress(message: string): void;
+  /** Somebody hears it: what has a price of its own is told to nobody else. */
+  readonly isWatched: boolean;
 }
 
 /** Small data goes as an object; bulk text (logs, patches) as text alone. */

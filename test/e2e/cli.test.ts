@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { VERSION } from '../../src/server/version.ts';
-import { program, Site } from '../support/daemon-process.ts';
+import { exitOf, program, Site } from '../support/daemon-process.ts';
 import { HEAD } from '../support/fake-runtime.ts';
 import { connectOverStdio, type TestClient } from '../support/mcp-client.ts';
 
@@ -130,10 +130,10 @@ test('a wrong call is exit code 2, one line and the usage', async () => {
   const table = [
     [['fly'], 'no such command: fly'],
     [['tsk'], 'Did you mean task?'],
-    [['task'], 'terok-mcp task takes: list, stop, delete, logs'],
+    [['task'], 'terok-mcp task takes: list, logs, open, restart, stop, delete'],
     [['task', 'stop'], '<task> missing\n  usage: terok-mcp task stop <task>'],
     [['task', 'list', '--nope'], "Unknown option '--nope'"],
-    [['task', 'logs', 'k', '--tail', '0'], '--tail takes a number'],
+    [['task', 'logs', 'k', '--tail', '0'], '--tail takes a whole number'],
     [['project', 'create', 'x'], '--upstream <url> missing'],
     [['serve', '--idle-minutes', 'soon'], '--idle-minutes takes a number'],
     [['constructor'], 'no such command'],
@@ -154,7 +154,15 @@ test('help names every command and the exit codes; version is the version', asyn
     'setup',
     'doctor',
     'project create',
+    'run <agent>',
+    'follow-up',
+    'run-tool',
+    'web',
+    'logs',
+    'login',
     'task logs',
+    'task restart',
+    'task open',
     'approve',
     'deny',
     'podman',
@@ -175,4 +183,26 @@ test('--in-process is refused while a daemon holds the state', async () => {
   const { exitCode, stderr } = await terok('stdio', '--in-process');
   expect(exitCode).toBe(1);
   expect(stderr).toContain('Leave out --in-process');
+});
+
+test('a run is given its prompt on standard input, and its exit code is that of the command', async () => {
+  const input = 'say out of standard input\nsay $(id) "\'\nexit 7';
+  const { exitCode, stdout, stderr } = await site.run(['run', 'scripted', '/srv/x.git', '-p', '-'], {
+    input,
+  });
+  expect([exitCode, stdout]).toEqual([7, 'out of standard input\n$(id) "\'\n']);
+  expect(stderr).toMatch(/terok-mcp: task \w{5} failed with exit code 7/);
+});
+
+test('Ctrl-C ends the showing with 130 and leaves the task running', async () => {
+  const child = site.spawn(['run', 'scripted', '--project', 'demo', '-p', 'say on\nsleep 60']);
+  const output = { stdout: '', stderr: '' };
+  child.stdout?.on('data', (chunk) => (output.stdout += String(chunk)));
+  child.stderr?.on('data', (chunk) => (output.stderr += String(chunk)));
+  await expect.poll(() => output.stdout, { timeout: 10_000 }).toBe('on\n');
+  child.kill('SIGINT');
+  expect(await exitOf(child)).toBe(130);
+  const [, task = ''] = /Task (\w{5}) goes on/.exec(output.stderr) ?? [];
+  expect((await client.call('task_status', { task })).object).toMatchObject({ state: 'running' });
+  await terok('task', 'stop', task);
 });

@@ -5,6 +5,7 @@ import {
   type Roster,
   RosterFile,
   type ToolFile,
+  type WebProgramFile,
 } from '../../src/runtime/agents/contract.ts';
 import type { Config, ConfigScope, GlobalConfig, RunSettings } from '../../src/runtime/config/contract.ts';
 import { NotFoundError } from '../../src/runtime/core/errors.ts';
@@ -52,10 +53,20 @@ const entries = [
     title: 'GitHub CLI',
     sidecar: { env: { GH_TOKEN: 'token' } },
   },
+  {
+    ...shared,
+    name: 'toad',
+    binary: 'toad',
+    kind: 'web',
+    title: 'Toad',
+    command: ['toad', 'serve', '--port', '{port}'],
+  },
 ].map((entry) => RosterFile.parse(entry));
 
 const isAgent = (entry: (typeof entries)[number]): entry is AgentFile => entry.kind === 'agent';
 const isTool = (entry: (typeof entries)[number]): entry is ToolFile => entry.kind === 'tool';
+
+const isWebProgram = (entry: (typeof entries)[number]): entry is WebProgramFile => entry.kind === 'web';
 
 /** A small roster, with one file that is broken. */
 export class FakeAgents implements Agents {
@@ -69,6 +80,10 @@ export class FakeAgents implements Agents {
 
   async tool(name: string): Promise<ToolFile> {
     return find(name, entries.filter(isTool), 'tool');
+  }
+
+  async webProgram(name: string): Promise<WebProgramFile> {
+    return find(name, entries.filter(isWebProgram), 'web program');
   }
 
   plan(): AgentRun {

@@ -22,6 +22,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command | Group>>> = {
   config: async () => (await import('./config.ts')).config,
   image: async () => (await import('./image.ts')).image,
   agent: async () => (await import('./agent.ts')).agent,
+  auth: async () => (await import('./auth.ts')).auth,
+  run: async () => (await import('./run.ts')).run,
+  'follow-up': async () => (await import('./follow-up.ts')).followUp,
+  'run-tool': async () => (await import('./run-tool.ts')).runTool,
+  web: async () => (await import('./web.ts')).web,
+  logs: async () => (await import('./logs.ts')).logs,
   login: async () => (await import('./login.ts')).login,
   task: async () => (await import('./task.ts')).task,
   approvals: async () => (await import('./approvals.ts')).approvals,
@@ -45,7 +51,7 @@ export async function runCommandLine(host: Host, services: Services = realServic
       return 0;
     }
     const { command, args } = await find(name, rest);
-    if (name !== 'podman' && (args.includes('--help') || args.includes('-h'))) {
+    if (name !== 'podman' && asksForHelp(args)) {
       output.line(`terok-mcp ${command.usage}\n  ${command.summary}`);
       return 0;
     }
@@ -60,6 +66,13 @@ export async function runCommandLine(host: Host, services: Services = realServic
       output.note(`terok-mcp: unexpected failure\n${error instanceof Error ? error.stack : String(error)}`);
     return 1;
   }
+}
+
+/** What follows `--` is for somebody else. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  const own = end === -1 ? args : args.slice(0, end);
+  return own.includes('--help') || own.includes('-h');
 }
 
 async function find(

@@ -49,6 +49,11 @@ function parseStrictly<T extends NonNullable<ParseArgsConfig['options']>>(
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message.split('. ')[0] : String(error));
+    const problem = error instanceof Error ? (error.message.split(/\.\s/)[0] ?? '') : String(error);
+    throw new UsageError(
+      problem.endsWith('is ambiguous')
+        ? `${problem}: a value that begins with "-" is written --option=value`
+        : problem,
+    );
   }
 }

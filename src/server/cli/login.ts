@@ -1,70 +1,115 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { HostCommandRunner } from '../../runtime/core/exec.ts';
-import { baseEnvironment } from '../base-environment.ts';
+import { CommandError, ConflictError } from '../../runtime/core/errors.ts';
+import type { TaskState } from '../../runtime/tasks/contract.ts';
 import { control } from '../control/control-protocol.ts';
+import type { TaskDetails } from '../control/task-methods.ts';
+import { attachToContainer } from './attach.ts';
 import { type Command, type CommandContext, parseCommandArgs, UsageError } from './command.ts';
+import { devLogin } from './dev-login.ts';
 
-const END_NOTICED_MS = 5_000;
+const READY_MS = 60_000;
+const END_NOTICED_MS = 3_000;
 const POLL_MS = 100;
 
 export const login: Command = {
-  usage: 'login <project> --dev',
+  usage: 'login (<task> | <project> --dev)',
   summary:
-    "A shell of your own on the project's debugging image, behind the same network rules as any task. The exit code is that of the shell.",
+    "The terminal of an interactive task, which is started again if it has ended; C-a d leaves it running. With --dev, a shell of your own on a project's debugging image, behind the same network rules as any task, ended by leaving the shell, whose exit code it has.",
   run: async (args, context) => {
     const { values, positionals } = parseCommandArgs(
       args,
       { dev: { type: 'boolean' } },
-      { names: ['<project>'] },
+      { names: ['<task>'] },
     );
-    const [project = ''] = positionals;
-    if (values.dev !== true) throw new UsageError('--dev missing');
-    const { host, output, withDaemon } = context;
-    if (!host.isInteractive) throw new UsageError('this is no terminal to put a shell on');
-    const interrupted = new AbortController();
-    host.onSignal(() => interrupted.abort());
-    const { task, container, warnings } = await withDaemon(
-      async (client) =>
-        await client.call(
-          control.tasksDev,
-          { project },
-          { onProgress: (line) => output.note(`· ${line}`), signal: interrupted.signal },
-        ),
-    );
-    for (const warning of warnings) output.note(`! ${warning}`);
-    output.note(`Task ${task.id}. Leave the shell to end it.`);
-    const attached = await attach(context, container);
-    const ended = await untilEnded(context, { id: task.id, project });
-    if (ended === undefined) {
-      output.note(`Task ${task.id} still runs: "terok-mcp task stop ${task.id}" ends it.`);
-    }
-    output.note(
-      `What it pushed is in the gate, under ${task.id}/. "terok-mcp task delete ${task.id}" removes the task and archives that.`,
-    );
-    // Podman 4 knows the shell's own code only sometimes; the daemon has it from the container.
-    return ended?.exitCode ?? attached;
+    const [name = ''] = positionals;
+    if (!context.host.isInteractive) throw new UsageError('this is no terminal to put a shell on');
+    return values.dev === true ? await devLogin(name, context) : await taskLogin(name, context);
   },
 };
 
-/** Podman puts this terminal into raw mode: keys and Ctrl-C go to the shell. No key sequence leaves it running. */
-async function attach({ host, services, paths }: CommandContext, container: string): Promise<number> {
-  const { file, args, env } = await services.podmanCommand(paths);
-  const runner = new HostCommandRunner({ baseEnv: baseEnvironment(host, paths) });
-  return await runner.attach({ file, args: [...args, 'attach', '--detach-keys=', '--', container], env });
+async function taskLogin(id: string, context: CommandContext): Promise<number> {
+  const { host, output, withDaemon } = context;
+  const interrupted = new AbortController();
+  host.onSignal(() => interrupted.abort());
+  const { signal } = interrupted;
+  const task = await withDaemon(async (client) => {
+    const found = await client.call(control.tasksShow, { id }, { signal });
+    assertHasTerminal(found);
+    if (hasEnded(found.state)) {
+      output.note(`Task ${found.id} has ended (${found.state}); starting it again.`);
+      const { warnings } = await client.call(
+        control.tasksRestart,
+        { id: found.id },
+        { onProgress: (line) => output.note(`· ${line}`), signal },
+      );
+      for (const warning of warnings) output.note(`! ${warning}`);
+    }
+    const show = () => client.call(control.tasksShow, { id: found.id }, { signal });
+    return await untilRunning(show, signal);
+  });
+  await attachToContainer(context, task.container, { detachKeys: 'ctrl-a,d' });
+  const { state, failure } = await afterwards(context, task.id);
+  if (!hasEnded(state)) {
+    output.note(
+      `Task ${task.id} goes on. "terok-mcp login ${task.id}" comes back to it, "terok-mcp task stop ${task.id}" ends it.`,
+    );
+    return 0;
+  }
+  output.note(
+    `Task ${task.id} is ${state}${failure === null ? '' : `: ${failure}`}. "terok-mcp login ${task.id}" starts it again.`,
+  );
+  return state === 'failed' ? 1 : 0;
 }
 
-/** The daemon is told of the end a moment after this terminal. Undefined when the task goes on. */
-async function untilEnded(
-  { withDaemon }: CommandContext,
-  { id, project }: { readonly id: string; readonly project: string },
-): Promise<{ readonly exitCode: number | null } | undefined> {
-  return await withDaemon(async (client) => {
-    for (const deadline = Date.now() + END_NOTICED_MS; Date.now() < deadline; await delay(POLL_MS)) {
-      const { tasks } = await client.call(control.tasksList, { project });
-      const task = tasks.find((candidate) => candidate.id === id);
-      if (task === undefined) return { exitCode: null };
-      if (task.state !== 'running' && task.state !== 'starting') return task;
-    }
-    return undefined;
+/** Throws ConflictError, with what people may have meant, where there is no terminal to come back to. */
+function assertHasTerminal({ id, mode, state }: TaskDetails): void {
+  if (state === 'stopping' || state === 'deleting')
+    throw new ConflictError(`Task ${id} is ${state}`, { hint: 'Wait until that is done.' });
+  if (mode === 'interactive') return;
+  throw new ConflictError(`Task ${id} has no terminal to log in to: it is a ${mode} task`, {
+    hint: {
+      headless: `"terok-mcp logs -f ${id}" shows what it does; "terok-mcp follow-up ${id}" says more to its agent once it has ended.`,
+      web: `It is used in a browser: "terok-mcp web ${id}" gives the address.`,
+      tool: `"terok-mcp logs -f ${id}" shows what it does.`,
+      dev: 'Its shell belongs to the terminal that started it; "terok-mcp login <project> --dev" makes another.',
+    }[mode],
   });
 }
+
+/** Throws CommandError when it ends instead, or takes too long. */
+async function untilRunning(show: () => Promise<TaskDetails>, signal: AbortSignal): Promise<TaskDetails> {
+  for (const deadline = Date.now() + READY_MS; ; await delay(POLL_MS, undefined, { signal })) {
+    const task = await show();
+    if (task.state === 'running') return task;
+    const hint = `"terok-mcp logs ${task.id}" shows what it said.`;
+    if (hasEnded(task.state))
+      throw new CommandError(`Task ${task.id} did not come up: ${task.failure ?? `it is ${task.state}`}`, {
+        hint,
+      });
+    if (Date.now() > deadline)
+      throw new CommandError(`Task ${task.id} is still ${task.state}`, { hint: `${hint} Try again.` });
+  }
+}
+
+/**
+ * Leaving a terminal and the end of a container look the same from here. A container that has ended is noticed by
+ * the daemon a moment later, so a task that goes on is asked for once more.
+ */
+async function afterwards({ withDaemon }: CommandContext, id: string): Promise<TaskDetails> {
+  return await withDaemon(async (client) => {
+    const show = () => client.call(control.tasksShow, { id });
+    let task = await show();
+    if (task.state !== 'stopping') {
+      await delay(2 * POLL_MS);
+      task = await show();
+    }
+    for (const deadline = Date.now() + END_NOTICED_MS; task.state === 'stopping' && Date.now() < deadline; ) {
+      await delay(POLL_MS);
+      task = await show();
+    }
+    return task;
+  });
+}
+
+const hasEnded = (state: TaskState): boolean =>
+  state === 'stopped' || state === 'completed' || state === 'failed';

@@ -1,9 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
 import { control } from '../control/control-protocol.ts';
-import { type Command, parseCommandArgs, UsageError } from './command.ts';
-
-const FOLLOW_INTERVAL_MS = 300;
+import { type Command, parseCommandArgs } from './command.ts';
+import { logs } from './logs.ts';
 
 const list: Command = {
   usage: 'task list [--project <id>] [--json]',
@@ -17,10 +14,11 @@ const list: Command = {
     else if (tasks.length === 0) output.line('No tasks.');
     else {
       output.table(
-        ['TASK', 'PROJECT', 'STATE', 'EXIT', 'AGENT', 'CREATED', 'NAME'],
+        ['TASK', 'PROJECT', 'MODE', 'STATE', 'EXIT', 'AGENT', 'CREATED', 'NAME'],
         tasks.map((task) => [
           task.id,
           task.project,
+          task.mode,
           task.state,
           task.exitCode === null ? '-' : String(task.exitCode),
           task.agent,
@@ -56,37 +54,45 @@ const remove: Command = {
   },
 };
 
-const tailCount = z.coerce.number().int().min(1).max(10_000);
-
-const logs: Command = {
-  usage: 'task logs <task> [-f] [--tail <n>]',
-  summary: 'Show its output; -f goes on until it ends.',
-  run: async (args, { withDaemon, output, host }) => {
+const restart: Command = {
+  usage: 'task restart <task> [--recreate]',
+  summary: 'Start a task that has ended again; --recreate: in a new container, from the image of now.',
+  run: async (args, { withDaemon, output }) => {
     const { values, positionals } = parseCommandArgs(
       args,
-      { follow: { type: 'boolean', short: 'f' }, tail: { type: 'string' } },
+      { recreate: { type: 'boolean' } },
       { names: ['<task>'] },
     );
     const [id = ''] = positionals;
-    const tail = tailCount.safeParse(values.tail ?? 200);
-    if (!tail.success) throw new UsageError('--tail takes a number from 1 to 10000');
-    const interrupted = new AbortController();
-    host.onSignal(() => interrupted.abort());
-    await withDaemon(async (client) => {
-      let cursor: number | undefined;
-      for (;;) {
-        const page = await client.call(control.tasksLogs, { id, cursor, tail: tail.data });
-        for (const line of page.lines) output.line(line);
-        cursor = page.nextCursor;
-        const hasMore = page.lines.length > 0;
-        if (page.isComplete || interrupted.signal.aborted || (values.follow !== true && !hasMore)) return;
-        if (values.follow !== true && cursor !== undefined && page.lines.length < tail.data) return;
-        if (!hasMore)
-          await delay(FOLLOW_INTERVAL_MS, undefined, { signal: interrupted.signal }).catch(() => undefined);
-      }
-    });
+    const { task, warnings, webUrl } = await withDaemon(
+      async (client) =>
+        await client.call(
+          control.tasksRestart,
+          { id, recreate: values.recreate },
+          { onProgress: (line) => output.note(`· ${line}`) },
+        ),
+    );
+    for (const warning of warnings) output.note(`! ${warning}`);
+    output.line(webUrl ?? `${task.id} is ${task.state}`);
     return 0;
   },
 };
 
-export const task: Readonly<Record<string, Command>> = { list, stop, delete: remove, logs };
+const open: Command = {
+  usage: 'task open <task>',
+  summary: 'Print a new address of a running web task; the one before is worth nothing from then on.',
+  run: async (args, { withDaemon, output }) => {
+    const [id = ''] = parseCommandArgs(args, {}, { names: ['<task>'] }).positionals;
+    output.line((await withDaemon(async (client) => await client.call(control.tasksWebUrl, { id }))).url);
+    return 0;
+  },
+};
+
+export const task: Readonly<Record<string, Command>> = {
+  list,
+  logs: { ...logs, usage: `task ${logs.usage}` },
+  open,
+  restart,
+  stop,
+  delete: remove,
+};

@@ -11,13 +11,8 @@ import {
   type RuntimeError,
 } from '../../runtime/core/errors.ts';
 import { BoundedLines } from '../bounded-lines.ts';
-import {
-  CONTROL_VERSION,
-  type ControlFailure,
-  type ControlMethod,
-  ControlResponse,
-  Hello,
-} from './control-protocol.ts';
+import type { ControlMethod } from './control-method.ts';
+import { CONTROL_VERSION, type ControlFailure, ControlResponse, Hello } from './control-protocol.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const HELLO_DEADLINE_MS = 5_000;

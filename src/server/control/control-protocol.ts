@@ -1,15 +1,17 @@
 import { z } from 'zod';
 import { BuildScope } from '../../runtime/images/contract.ts';
-import { TaskMode, TaskState } from '../../runtime/tasks/contract.ts';
 import { AgentsView } from '../../tools/agents/agents-view.ts';
 import { BuildView } from '../../tools/images/build-view.ts';
+import { byId, method, none, nullable } from './control-method.ts';
+import { taskMethods } from './task-methods.ts';
 
 /**
  * What the command line says to the daemon: one JSON object per line, `{id, method, params}` answered by
  * `{id, result}` or `{id, error}`, with any number of `{id, progress}` before. The daemon opens with a hello, so that releases that differ are told apart.
  */
 export const CONTROL_VERSION = 1;
-export const MAX_CONTROL_FRAME_BYTES = 1024 * 1024;
+/** A prompt of the longest kind, each of whose characters JSON spells in six bytes, and what stands around it. */
+export const MAX_CONTROL_FRAME_BYTES = 8 * 1024 * 1024;
 
 export const Hello = z.object({
   hello: z.object({ protocol: z.int(), version: z.string(), pid: z.int() }),
@@ -38,24 +40,6 @@ export const ControlResponse = z.object({
   error: ControlFailure.optional(),
 });
 export type ControlResponse = z.infer<typeof ControlResponse>;
-
-export interface ControlMethod<P extends z.ZodType, R extends z.ZodType> {
-  readonly name: string;
-  readonly params: P;
-  readonly result: R;
-}
-
-function method<P extends z.ZodType, R extends z.ZodType>(
-  name: string,
-  params: P,
-  result: R,
-): ControlMethod<P, R> {
-  return { name, params, result };
-}
-
-const none = z.strictObject({});
-const nullable = <T extends z.ZodType>(schema: T) => schema.nullable();
-const byId = z.strictObject({ id: z.string().max(100) });
 
 const approval = z.object({
   id: z.string(),
@@ -99,20 +83,6 @@ const project = z.object({
 });
 export type ProjectRecord = z.infer<typeof project>;
 
-const task = z.object({
-  id: z.string(),
-  project: z.string(),
-  name: z.string(),
-  mode: TaskMode,
-  agent: z.string(),
-  state: TaskState,
-  exitCode: nullable(z.int()),
-  failure: nullable(z.string()),
-  createdAt: z.string(),
-  finishedAt: nullable(z.string()),
-});
-export type TaskRecord = z.infer<typeof task>;
-
 const finding = z.object({
   check: z.string(),
   level: z.enum(['ok', 'warn', 'fail']),
@@ -155,6 +125,8 @@ export type ResolvedConfig = z.infer<typeof resolvedConfig>;
 /** Whose images; absent: those all projects share. */
 const ofProject = z.string().max(200).optional();
 const absolutePath = z.string().max(4096).startsWith('/', 'an absolute path');
+
+const credentialName = z.string().min(1).max(100);
 
 const settling = z.strictObject({ id: z.string().max(100), by: z.string().min(1).max(100) });
 
@@ -206,27 +178,24 @@ export const control = {
     }),
     resolvedConfig,
   ),
-  tasksList: method(
-    'tasks.list',
-    z.strictObject({ project: z.string().max(200).optional() }),
-    z.object({ tasks: z.array(task) }),
+  ...taskMethods,
+  /** Whether a key of this name would be of use today; refused where none is taken. */
+  credentialsCheck: method(
+    'credentials.check',
+    z.strictObject({ name: credentialName }),
+    z.object({ isUsed: z.boolean() }),
   ),
-  tasksStop: method('tasks.stop', byId, task),
-  tasksDelete: method('tasks.delete', byId, z.object({ id: z.string(), archived: z.array(z.string()) })),
-  tasksLogs: method(
-    'tasks.logs',
-    z.strictObject({
-      id: z.string().max(100),
-      cursor: z.int().min(0).optional(),
-      tail: z.int().min(1).max(10_000),
-    }),
-    z.object({ lines: z.array(z.string()), nextCursor: z.int(), isComplete: z.boolean() }),
+  credentialsStore: method(
+    'credentials.store',
+    z.strictObject({ name: credentialName, key: z.string().min(1).max(16_384) }),
+    z.object({}),
   ),
-  tasksDev: method(
-    'tasks.dev',
-    z.strictObject({ project: z.string().max(200) }),
-    z.object({ task, container: z.string(), warnings: z.array(z.string()) }),
+  credentialsRemove: method(
+    'credentials.remove',
+    z.strictObject({ name: credentialName }),
+    z.object({ wasStored: z.boolean() }),
   ),
+  credentialsList: method('credentials.list', none, z.object({ names: z.array(z.string()) })),
   agentsList: method('agents.list', z.strictObject({ project: ofProject }), AgentsView),
   imagesBuild: method(
     'images.build',

@@ -1,14 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
-import {
-  CancelledError,
-  describeStorageFailure,
-  InvalidInputError,
-  RuntimeError,
-} from '../../runtime/core/errors.ts';
+import { describeStorageFailure, InvalidInputError, RuntimeError } from '../../runtime/core/errors.ts';
 import type { Logger } from '../../runtime/core/log.ts';
 import { nearestNames } from '../../runtime/core/nearest.ts';
+import { Secret } from '../../runtime/core/secret.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 import type { Progress } from '../../runtime/engine/contract.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -16,21 +12,21 @@ import { describeAgents } from '../../tools/agents/agents-view.ts';
 import { BoundedLines } from '../bounded-lines.ts';
 import { VERSION } from '../version.ts';
 import { resolveConfig } from './config-view.ts';
+import type { ControlMethod } from './control-method.ts';
 import {
   CONTROL_VERSION,
   type ControlFailure,
-  type ControlMethod,
   ControlRequest,
   type ControlResponse,
   control,
   type Hello,
   MAX_CONTROL_FRAME_BYTES,
 } from './control-protocol.ts';
-import { openDevTask } from './dev-task.ts';
+import { checkCredential } from './credential-check.ts';
 import { buildImages, cleanUpImages, generateBuildFiles, listImages } from './image-requests.ts';
-import { describeChange, toApprovalRecord, toProjectRecord, toTaskRecord } from './records.ts';
+import { describeChange, toApprovalRecord, toProjectRecord } from './records.ts';
+import { registerTasks } from './task-handlers.ts';
 
-const MAX_LOG_CHARS = 200_000;
 const MAX_PROGRESS_CHARS = 300;
 
 export interface DaemonStatus {
@@ -62,8 +58,10 @@ export class ControlServer {
     this.#shutdown = deps.shutdown;
     this.#registerDaemon();
     this.#registerApprovals();
-    this.#registerProjectsAndTasks();
+    this.#registerProjects();
     this.#registerAgentsAndImages();
+    this.#registerCredentials();
+    registerTasks((method, handle) => this.#on(method, handle), this.#runtime);
   }
 
   serve(connection: Duplex): void {
@@ -199,29 +197,14 @@ export class ControlServer {
     this.#on(control.approvalsDeny, ({ id, by }) => toApprovalRecord(approvals.deny(id, by)));
   }
 
-  #registerProjectsAndTasks(): void {
-    const { projects, tasks } = this.#runtime;
+  #registerProjects(): void {
+    const { projects } = this.#runtime;
     this.#on(control.projectsCreate, async (input) => toProjectRecord(await projects.create(input)));
     this.#on(control.projectsList, async () => {
       const { projects: valid, broken } = await projects.list();
       return { projects: valid.map(toProjectRecord), broken: [...broken] };
     });
     this.#on(control.configResolved, async (question) => await resolveConfig(this.#runtime, question));
-    this.#on(control.tasksList, (filter) => ({ tasks: tasks.list(filter).map(toTaskRecord) }));
-    this.#on(control.tasksStop, async ({ id }) => toTaskRecord(await tasks.stop(id)));
-    this.#on(control.tasksDelete, async ({ id }) => {
-      const task = tasks.get(id);
-      const { archived } = await tasks.delete(task.id);
-      return { id: task.id, archived: [...archived] };
-    });
-    this.#on(control.tasksDev, async ({ project }, signal, progress) =>
-      openDevTask(this.#runtime, project, { signal, progress }),
-    );
-    this.#on(control.tasksLogs, async ({ id, cursor, tail }, signal) => {
-      if (signal.aborted) throw new CancelledError('the connection is gone');
-      const page = await tasks.logs({ task: tasks.get(id).id, cursor, tail, maxChars: MAX_LOG_CHARS });
-      return { ...page, lines: [...page.lines] };
-    });
   }
 
   #registerAgentsAndImages(): void {
@@ -233,6 +216,17 @@ export class ControlServer {
     this.#on(control.imagesGenerate, async (where) => await generateBuildFiles(runtime, where));
     this.#on(control.imagesList, async (_params, signal) => await listImages(runtime, signal));
     this.#on(control.imagesCleanup, async (how, signal) => await cleanUpImages(runtime, how, signal));
+  }
+
+  #registerCredentials(): void {
+    const { vault } = this.#runtime;
+    this.#on(control.credentialsCheck, async ({ name }) => await checkCredential(this.#runtime, name));
+    this.#on(control.credentialsStore, async ({ name, key }) => {
+      await vault.storeApiKey(name, new Secret(key));
+      return {};
+    });
+    this.#on(control.credentialsRemove, async ({ name }) => ({ wasStored: await vault.remove(name) }));
+    this.#on(control.credentialsList, async () => ({ names: [...(await vault.names())] }));
   }
 }
 

@@ -16,7 +16,7 @@ export async function openDevTask(
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<z.input<typeof control.tasksDev.result>> {
   progress('Preparing the sandbox');
-  const { id, warnings } = await tasks.create({ project, dev: true }, signal, progress);
+  const { id, warnings } = await tasks.create({ project, mode: 'dev' }, signal, progress);
   const isUp = { until: ({ state }: Task) => state !== 'starting', waitMs: READY_WAIT_MS };
   const task = await tasks.waitFor(id, isUp, signal).catch(async (error: unknown) => {
     // Nobody is left who would attach to it.

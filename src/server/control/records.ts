@@ -5,8 +5,9 @@ import { RuntimeError } from '../../runtime/core/errors.ts';
 import { withoutCredentials } from '../../runtime/core/upstream-url.ts';
 import type { Project } from '../../runtime/projects/contract.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import type { Task } from '../../runtime/tasks/contract.ts';
-import type { ApprovalRecord, ChangeRecord, ProjectRecord, TaskRecord } from './control-protocol.ts';
+import type { StartedTask, Task, TaskReport, TaskRun } from '../../runtime/tasks/contract.ts';
+import type { ApprovalRecord, ChangeRecord, ProjectRecord } from './control-protocol.ts';
+import type { RunRecord, StartedRecord, TaskDetails, TaskRecord } from './task-methods.ts';
 
 /** What the subject of a promotion says about itself; other kinds have other subjects. */
 const PromotionSubject = z.looseObject({ branch: z.string(), head: z.string(), target: z.string() });
@@ -47,9 +48,47 @@ export function toTaskRecord(task: Task): TaskRecord {
     agent,
     state,
     createdAt,
+    webPort: task.webPort ?? null,
     exitCode: task.exitCode ?? null,
     failure: task.failure ?? null,
     finishedAt: task.finishedAt ?? null,
+  };
+}
+
+export function toTaskDetails(report: TaskReport): TaskDetails {
+  const { container, run, workStatus } = report;
+  return {
+    ...toTaskRecord(report),
+    container,
+    run: run === undefined ? null : toRunRecord(run),
+    branches: report.branches.map(({ branch, head, ahead }) => ({ branch, head, ahead })),
+    workStatus:
+      workStatus === undefined
+        ? null
+        : { status: workStatus.status, message: workStatus.message ?? null, at: workStatus.at },
+    workStatusProblem: report.workStatusProblem ?? null,
+    engineUnreachable: report.engineUnreachable ?? null,
+  };
+}
+
+function toRunRecord({ number, createdAt, summary, ...run }: TaskRun): RunRecord {
+  return {
+    number,
+    createdAt,
+    endedAt: run.endedAt ?? null,
+    exitCode: run.exitCode ?? null,
+    failure: run.failure ?? null,
+    session: run.session ?? null,
+    summary,
+  };
+}
+
+export function toStartedRecord(started: StartedTask): StartedRecord {
+  const { container, warnings, webUrl } = started;
+  return {
+    task: { ...toTaskRecord(started), container },
+    warnings: [...warnings],
+    webUrl: webUrl ?? null,
   };
 }
 

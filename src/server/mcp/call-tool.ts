@@ -47,6 +47,7 @@ export class ToolCaller {
           runtime: this.#runtime,
           signal: call.signal,
           progress: (message) => reporter?.say(message),
+          isWatched: reporter !== undefined,
         }),
       );
     } catch (error) {

@@ -20,6 +20,17 @@ function toObjectSchema(
   schema: z.ZodType,
   io: 'input' | 'output',
 ): { type: 'object' } & Record<string, unknown> {
-  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, { io });
+  const override = io === 'input' ? leaveOutFineprint : undefined;
+  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, { io, ...(override && { override }) });
   return { ...json, type: 'object' };
+}
+
+/**
+ * Every client reads this list with every conversation. Patterns and lengths are checked all the same, and whoever
+ * breaks one is told: an example in the description says more for less.
+ */
+function leaveOutFineprint({ jsonSchema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  for (const key of ['pattern', 'minLength', 'maxLength', 'format', 'maxItems'] as const)
+    delete jsonSchema[key];
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
 }

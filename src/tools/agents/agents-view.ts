@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AgentFile } from '../../runtime/agents/contract.ts';
+import type { AgentFile, RosterEntry } from '../../runtime/agents/contract.ts';
 import { FALLBACK_AGENT } from '../../runtime/config/contract.ts';
 import { RuntimeError } from '../../runtime/core/errors.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
@@ -15,7 +15,7 @@ export const AgentsView = z.strictObject({
     .array(
       z.strictObject({
         name: z.string().describe('Give it as agent, if kind is agent.'),
-        kind: z.enum(['agent', 'tool']),
+        kind: z.enum(['agent', 'tool', 'web']).describe('web: a program for the browser.'),
         title: z.string(),
         description: z.string(),
         installed: z.boolean().optional().describe('Absent: not known.'),
@@ -55,7 +55,7 @@ export async function describeAgents(
       title: cleanLine(entry.title, 80),
       description: cleanLine(entry.description, 160),
       ...whereabouts(entry.name, request, image.inventory),
-      features: entry.kind === 'agent' ? featuresOf(entry) : entry.sidecar === undefined ? [] : ['sidecar'],
+      features: featuresOf(entry),
     })),
     default_agent: defaultAgent,
     image: image.problem ?? 'ready',
@@ -105,7 +105,12 @@ function whereabouts(
   return inventory === undefined ? {} : { installed: false, reason: 'new since the image was built' };
 }
 
-function featuresOf({ headless, acp }: AgentFile): string[] {
+function featuresOf(entry: RosterEntry): string[] {
+  if (entry.kind === 'agent') return agentFeatures(entry);
+  return entry.kind === 'tool' && entry.sidecar !== undefined ? ['sidecar'] : [];
+}
+
+function agentFeatures({ headless, acp }: AgentFile): string[] {
   const { options } = headless;
   return [
     ...(headless.resume === undefined ? [] : ['resume']),

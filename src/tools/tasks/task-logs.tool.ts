@@ -11,24 +11,25 @@ export const taskLogs = defineTextTool({
   name: 'task_logs',
   title: 'Output of a task',
   description:
-    'What the sandbox printed, as text. Its first line has next_cursor: pass it as cursor for what came since.',
+    'What a task said and did, one line each. The first line has next_cursor: pass it as cursor for what came since.',
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   input: z.strictObject({
     task: taskField,
     tail: z.int().min(1).max(500).default(60).describe('Last lines, without a cursor.'),
     cursor: z.int().min(0).optional().describe('From an earlier answer.'),
     contains: z.string().min(1).max(200).optional().describe('Only lines with this text.'),
+    raw: z.boolean().optional().describe('As printed.'),
     wait_s: waitField,
     max_chars: maxCharsField,
   }),
   handler: async (
-    { task: id, tail, cursor, contains, wait_s: waitS, max_chars: maxChars },
+    { task: id, tail, cursor, contains, raw, wait_s: waitS, max_chars: maxChars },
     { runtime, signal },
   ) => {
     const task = runtime.tasks.get(id).id;
     const page = await waitForLines(
       runtime.tasks,
-      { task, tail, cursor, contains, maxChars },
+      { task, tail, cursor, contains, raw, maxChars },
       { waitMs: waitS * 1000, signal },
     );
     const header = `# task=${task} next_cursor=${page.nextCursor} complete=${page.isComplete}`;

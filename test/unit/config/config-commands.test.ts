@@ -13,6 +13,7 @@ import type { Host } from '../../../src/server/host.ts';
 import { loadHost } from '../../../src/server/host-loader.ts';
 import { pathsOf } from '../../../src/server/host-paths.ts';
 import { FakeRuntime } from '../../support/fake-runtime.ts';
+import { repositoriesIn } from '../../support/repositories.ts';
 
 /** The command line against a real daemon, with real configuration files and no Podman. */
 
@@ -42,11 +43,16 @@ beforeEach(async () => {
     config,
     images: fake.images,
     builds: fake.builds,
-    projects: new ProjectStore({ directory: paths.projects, config }),
+    projects: new ProjectStore({
+      directory: paths.projects,
+      config,
+      repositories: repositoriesIn(directory),
+    }),
     tasks: fake.tasks,
     review: fake.review,
     approvals: fake.approvals,
     egress: fake.egress,
+    vault: fake.vault,
     doctor: fake.doctor,
     events: fake.events,
     [Symbol.asyncDispose]: async () => await fake[Symbol.asyncDispose](),

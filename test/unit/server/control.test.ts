@@ -1,6 +1,7 @@
 import { Duplex, PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Logger, silentLogger } from '../../../src/runtime/core/log.ts';
 import { ControlClient } from '../../../src/server/control/control-client.ts';
 import { control } from '../../../src/server/control/control-protocol.ts';
@@ -146,7 +147,7 @@ test('garbage, unknown methods, wrong parameters and a huge frame are each one e
   connection.write('nonsense\n');
   connection.write('{"id":1,"method":"tasks.lst"}\n');
   connection.write('{"id":2,"method":"tasks.list","params":{"projcet":"x"}}\n');
-  connection.write(`{"id":3,"method":"${'x'.repeat(1024 * 1024)}"}\n`);
+  connection.write(`{"id":3,"method":"${'x'.repeat(8 * 1024 * 1024)}"}\n`);
   connection.write('{"id":4,"method":"constructor"}\n');
   connection.write('{"id":5,"method":"shutdown"}\n');
   await expect.poll(() => answers.length).toBe(7);
@@ -241,3 +242,115 @@ test('images of projects whose file is broken are not taken for leftovers', asyn
   await client.call(control.imagesCleanup, { dryRun: true });
   expect(runtime.images.existing).toEqual(['demo', 'broken']);
 });
+
+describe('tasks', () => {
+  test('are started, shown, followed up, restarted and opened', async () => {
+    const prompt = 'session s-1\nusage 10 2 0.1\nstatus done ok';
+    const started = await client.call(control.tasksStart, { mode: 'headless', repo: '/srv/x', prompt });
+    expect(started).toMatchObject({
+      task: { mode: 'headless', container: expect.stringMatching(/^terok-/) },
+      warnings: [],
+    });
+    const { id } = started.task;
+    await expect
+      .poll(async () => await client.call(control.tasksShow, { id }))
+      .toMatchObject({
+        state: 'completed',
+        container: `terok-${id}`,
+        run: { number: 1, session: 's-1', exitCode: 0, summary: { usage: { inputTokens: 10 } } },
+        workStatus: { status: 'done', message: 'ok' },
+      });
+    await client.call(control.tasksFollowUp, { id, prompt: 'exit 1', fresh: true });
+    await expect.poll(async () => (await client.call(control.tasksShow, { id })).run?.number).toBe(2);
+    await expect.poll(async () => (await client.call(control.tasksShow, { id })).state).toBe('failed');
+    expect(await client.call(control.tasksRestart, { id })).toMatchObject({ task: { id }, webUrl: null });
+    await expect(client.call(control.tasksWebUrl, { id })).rejects.toMatchObject({ code: 'CONFLICT' });
+    const web = await client.call(control.tasksStart, {
+      mode: 'web',
+      project: 'demo',
+      web: { port: 20_000 },
+    });
+    expect(web).toMatchObject({ task: { webPort: 20_000 }, webUrl: expect.stringContaining('token=') });
+    expect((await client.call(control.tasksWebUrl, { id: web.task.id })).url).not.toBe(web.webUrl);
+  });
+
+  test('both project and repo, neither, a shell for people, and a NUL are refused', async () => {
+    const wrong = [
+      { mode: 'headless', prompt: 'x' },
+      { mode: 'headless', prompt: 'x', project: 'demo', repo: '/x' },
+      { mode: 'dev', project: 'demo' },
+      { mode: 'headless', project: 'demo', prompt: 'a\0b' },
+      { mode: 'tool', project: 'demo', tool: { name: 'gh', args: ['\0'] } },
+    ];
+    for (const params of wrong)
+      expect(await ask('tasks.start', params)).toMatchObject({ error: { code: 'INVALID_INPUT' } });
+    expect(runtime.tasks.created).toEqual([]);
+  });
+
+  test('a prompt of a megabyte passes, whatever its characters, and comes back in no answer', async () => {
+    const prompt = '\u0001'.repeat(1024 * 1024);
+    const started = await client.call(control.tasksStart, { mode: 'headless', project: 'demo', prompt });
+    expect(runtime.tasks.created[0]?.prompt).toBe(prompt);
+    expect(JSON.stringify(started).length).toBeLessThan(1000);
+  });
+
+  test('what is asked of a task while the connection ends before it runs, is given up', async () => {
+    let release = () => {};
+    runtime.tasks.createGate = new Promise((resolve) => (release = resolve));
+    const { client: leaving } = await ControlClient.greet(serve());
+    const waiting = leaving.call(control.tasksStart, { mode: 'interactive', project: 'demo' });
+    await expect.poll(() => runtime.tasks.created.length).toBe(1);
+    leaving.close();
+    await expect(waiting).rejects.toThrow();
+    await delay(20);
+    release();
+    await delay(20);
+    expect(runtime.tasks.list()).toEqual([]);
+  });
+});
+
+describe('credentials', () => {
+  const KEY = 'sk-very-secret';
+
+  test('are stored, listed by name, and removed', async () => {
+    await client.call(control.credentialsStore, { name: 'claude', key: KEY });
+    expect(runtime.vault.keys.get('claude')?.reveal()).toBe(KEY);
+    const listed = await client.call(control.credentialsList, {});
+    expect(listed).toEqual({ names: ['claude'] });
+    expect(await client.call(control.credentialsRemove, { name: 'claude' })).toEqual({ wasStored: true });
+    expect(await client.call(control.credentialsRemove, { name: 'claude' })).toEqual({ wasStored: false });
+  });
+
+  test.each([
+    ['of a wrong type', { name: 'claude', key: [KEY] }],
+    ['under another name', { name: 'claude', key: '', value: KEY }],
+    ['that is too long', { name: 'claude', key: KEY.repeat(2000) }],
+    ['for nobody', { name: '', key: KEY }],
+    ['in place of everything', KEY],
+  ])('a key %s is in no answer and in no log', async (_what, params) => {
+    const answer = await ask('credentials.store', params);
+    expect(answer).toMatchObject({ error: { code: 'INVALID_INPUT' } });
+    expect(JSON.stringify(answer)).not.toContain(KEY);
+    expect(JSON.stringify(logged)).not.toContain(KEY);
+  });
+
+  test('a defect of the vault says nothing of the key', async () => {
+    runtime.vault.storeApiKey = async (_name, key) => {
+      throw new Error(`could not write ${key}`);
+    };
+    const answer = await ask('credentials.store', { name: 'claude', key: KEY });
+    expect(answer).toMatchObject({ error: { code: 'INTERNAL' } });
+    expect(inspect([answer, logged], { depth: 9 })).not.toContain(KEY);
+  });
+});
+
+/** One request of any kind, and its answer as it comes. */
+async function ask(method: string, params: unknown): Promise<unknown> {
+  const connection = serve();
+  const answers: string[] = [];
+  connection.on('data', (chunk) => answers.push(...String(chunk).trim().split('\n')));
+  connection.write(`${JSON.stringify({ id: 7, method, params })}\n`);
+  await expect.poll(() => answers.some((line) => line.includes('"id":7'))).toBe(true);
+  connection.destroy();
+  return JSON.parse(answers.find((line) => line.includes('"id":7')) ?? '');
+}

@@ -210,7 +210,7 @@ test('agent list is what the tool says, for people and as JSON', async () => {
   expect(stderr).toContain('✗ mine: /config/agents/mine.yaml:2:1 unknown key "bin"\n');
   const view = JSON.parse((await terok('agent', 'list', '--json')).stdout);
   expect(view).toMatchObject({ default_agent: 'claude', image: 'ready', broken: [{ name: 'mine' }] });
-  expect(view.agents).toHaveLength(4);
+  expect(view.agents).toHaveLength(5);
   expect((await terok('agent', 'list', '--project', 'demmo')).stderr).toContain('Did you mean demo?');
 });
 

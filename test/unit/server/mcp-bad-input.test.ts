@@ -23,7 +23,7 @@ afterEach(async () => {
 
 describe('wrong arguments are one error that names the field and what is allowed', () => {
   const table: ReadonlyArray<readonly [string, string, Record<string, unknown>, string]> = [
-    ['a missing field', 'run_headless', { prompt: 'x' }, 'project: '],
+    ['a missing field', 'run_headless', { project: 'demo' }, 'prompt: '],
     ['a wrong type', 'task_status', { task: 5 }, 'task: '],
     [
       'a number out of bounds',
@@ -50,6 +50,66 @@ describe('wrong arguments are one error that names the field and what is allowed
     ['a megabyte as an id', 'task_status', { task: MEGABYTE }, 'task: a task id is five characters'],
     ['a megabyte as a field name', 'doctor', { [MEGABYTE]: 1 }, 'no such field: "xxx'],
     ['an array', 'doctor', { project: [] }, 'no such field'],
+    ['neither project nor repo', 'create_task', {}, 'project: give project'],
+    [
+      'project and repo',
+      'run_headless',
+      { project: 'demo', repo: '/x', prompt: 'x' },
+      'repo: excludes project',
+    ],
+    ['both for a tool', 'run_tool', { tool: 'gh', project: 'demo', repo: '/x' }, 'repo: excludes project'],
+    ['neither for a tool', 'run_tool', { tool: 'gh' }, 'project: give project'],
+    ['a relative path as repo', 'run_headless', { repo: './x', prompt: 'x' }, 'repo: is neither a URL'],
+    ['a repo that could be an option', 'run_headless', { repo: '--x', prompt: 'x' }, 'repo: begins with "-"'],
+    ['a repo that runs programs', 'create_task', { repo: 'ext::sh -c x' }, 'repo: '],
+    [
+      'a prompt without headless',
+      'create_task',
+      { project: 'demo', prompt: 'x' },
+      'prompt: mode interactive',
+    ],
+    [
+      'headless without a prompt',
+      'create_task',
+      { project: 'demo', mode: 'headless' },
+      'prompt: mode headless',
+    ],
+    ['an unknown mode', 'create_task', { project: 'demo', mode: 'dev' }, 'mode: '],
+    ['a port without web', 'create_task', { project: 'demo', port: 18_000 }, 'port: is for mode web'],
+    [
+      'a public url that is no web address',
+      'create_task',
+      { project: 'demo', mode: 'web', public_url: 'javascript:alert(1)' },
+      'public_url: ',
+    ],
+    ['a port that is not ours', 'create_task', { project: 'demo', mode: 'web', port: 80 }, 'port: Too small'],
+    ['a NUL in a prompt', 'run_headless', { project: 'demo', prompt: 'a\0b' }, 'prompt: has a NUL character'],
+    ['a NUL in a follow-up', 'follow_up', { task: 'k3f9a', prompt: '\0' }, 'prompt: has a NUL character'],
+    ['an empty prompt', 'follow_up', { task: 'k3f9a', prompt: '' }, 'prompt: Too small'],
+    ['a NUL in a model', 'run_headless', { project: 'demo', prompt: 'x', model: 'a\0--x' }, 'model: a model'],
+    ['a model that is an option', 'run_headless', { project: 'demo', prompt: 'x', model: '--x' }, 'model: '],
+    [
+      'a NUL in an argument of a tool',
+      'run_tool',
+      { tool: 'gh', project: 'demo', tool_args: ['ok', '\0'] },
+      'tool_args.1: has a NUL character',
+    ],
+    [
+      'arguments of a tool that are one text',
+      'run_tool',
+      { tool: 'gh', project: 'demo', tool_args: 'x y' },
+      'tool_args: ',
+    ],
+    [
+      'too many arguments of a tool',
+      'run_tool',
+      { tool: 'gh', project: 'demo', tool_args: Array(101).fill('x') },
+      'tool_args: Too big',
+    ],
+    ['no time at all', 'run_tool', { tool: 'gh', project: 'demo', timeout_s: 0 }, 'timeout_s: Too small'],
+    ['more than a day', 'run_tool', { tool: 'gh', project: 'demo', timeout_s: 86_401 }, 'timeout_s: Too big'],
+    ['a tool that could be an option', 'run_tool', { tool: '-x', project: 'demo' }, 'tool: lower-case'],
+    ['a branch to start on with a space', 'create_task', { project: 'demo', branch: 'a b' }, 'branch: '],
   ];
   test.each(table)('%s', async (_what, tool, args, expected) => {
     const { isError, text } = await client.call(tool, args);

@@ -105,6 +105,7 @@ test('list_agents tells what is installed from what is not, and why', async () =
     expect.objectContaining({ name: 'scripted', installed: true, features: [] }),
     expect.objectContaining({ name: 'vibe', installed: false, reason: 'its package cannot be had' }),
     expect.objectContaining({ name: 'gh', kind: 'tool', installed: false, features: ['sidecar'] }),
+    expect.objectContaining({ name: 'toad', kind: 'web', features: [] }),
   ]);
   expect(text.length).toBeLessThan(4000);
 });

@@ -11,12 +11,12 @@ test('the list of tools is what was agreed', async () => {
   );
 });
 
-test('what a model reads of the tools fits in 2000 tokens, and no tool takes more than a sixth of it', () => {
+test('what a model reads of the 17 tools fits in 2400 tokens, and no tool takes more than a seventh of it', () => {
   const costs = listing.map(
     ({ name, description, inputSchema }) => JSON.stringify({ name, description, inputSchema }).length / 4,
   );
-  expect(costs.reduce((sum, cost) => sum + cost, 0)).toBeLessThanOrEqual(2000);
-  expect(Math.max(...costs)).toBeLessThanOrEqual(333);
+  expect(costs.reduce((sum, cost) => sum + cost, 0)).toBeLessThanOrEqual(2400);
+  expect(Math.max(...costs)).toBeLessThanOrEqual(343);
 });
 
 test('instructions are short enough for every client', () => {

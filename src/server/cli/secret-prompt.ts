@@ -1,0 +1,63 @@
+import type { Readable } from 'node:stream';
+import { ReadStream } from 'node:tty';
+import { CancelledError, InvalidInputError } from '../../runtime/core/errors.ts';
+import { Secret } from '../../runtime/core/secret.ts';
+
+const MAX_BYTES = 64 * 1024;
+
+/**
+ * A secret from standard input: all of it where that is a pipe or file, one line that is not shown where it is a
+ * terminal. Spaces and line breaks around it go. Throws InvalidInputError for none, CancelledError for Ctrl-C.
+ */
+export async function readSecret(
+  { stdin }: { readonly stdin: Readable },
+  show: (prompt: string) => void,
+  what: string,
+): Promise<Secret> {
+  const isTyped = stdin instanceof ReadStream;
+  if (isTyped) show(`${what}, and Enter (nothing is shown):`);
+  const text = isTyped ? await typed(stdin) : await piped(stdin);
+  const secret = text.trim();
+  if (secret === '') {
+    throw new InvalidInputError('No key was given', {
+      hint: 'Type it when asked, or pipe it: terok-mcp auth <name> < file',
+    });
+  }
+  return new Secret(secret);
+}
+
+async function piped(stdin: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stdin) {
+    const bytes = Buffer.from(chunk);
+    length += bytes.length;
+    if (length > MAX_BYTES)
+      throw new InvalidInputError('What was given is too long for a key', { hint: 'Give the key alone.' });
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Raw mode: nothing is echoed, and the keys that end a line or a program are ours to know. */
+async function typed(terminal: ReadStream): Promise<string> {
+  terminal.setRawMode(true);
+  try {
+    let line = '';
+    for await (const chunk of terminal) {
+      for (const key of String(chunk)) {
+        if (key === '\r' || key === '\n' || key === '\u0004') return line;
+        if (key === '\u0003') throw new CancelledError('Nothing was kept');
+        if (key === '\u007f' || key === '\b') line = line.slice(0, -1);
+        else if (key === '\u0015') line = '';
+        else line += key;
+      }
+      if (line.length > MAX_BYTES)
+        throw new InvalidInputError('What was typed is too long for a key', { hint: 'Give the key alone.' });
+    }
+    return line;
+  } finally {
+    terminal.setRawMode(false);
+    terminal.pause();
+  }
+}
