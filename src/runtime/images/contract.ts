@@ -49,16 +49,18 @@ export const machineImages = ({
   readonly sections: Readonly<Record<string, unknown>>;
 }): ImageRequest => ({ project: undefined, docker: DockerSettings.parse(sections['docker'] ?? {}) });
 
-/** A project's own. */
+/** A project's own; a repository without a project stands right on the agents' layer. */
 export const projectImages = ({
   id,
   directory,
   settings,
+  isRepository,
 }: {
   readonly id: string;
   readonly directory: string;
+  readonly isRepository: boolean;
   readonly settings: { readonly docker: DockerSettings };
-}): ImageRequest => ({ project: { id, directory }, docker: settings.docker });
+}): ImageRequest => ({ project: isRepository ? undefined : { id, directory }, docker: settings.docker });
 
 export interface InstalledAgent {
   readonly name: string;

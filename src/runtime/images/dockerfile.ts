@@ -13,7 +13,13 @@ import {
 } from './layers.ts';
 
 /** Programs every task has, whatever its agent: the init script and git's way to the gate. */
-export const L0_FILES = ['terok-init', 'terok-git-credential', 'gitconfig', 'profile.sh'] as const;
+export const L0_FILES = [
+  'terok-init',
+  'terok-git-credential',
+  'gitconfig',
+  'profile.sh',
+  'container-tmux.conf',
+] as const;
 
 export const TEMPLATES = [
   'l0.deb.Dockerfile',

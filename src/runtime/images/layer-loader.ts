@@ -7,7 +7,7 @@ import { L0_FILES, type LayerSources, TEMPLATES } from './dockerfile.ts';
 import type { ContextFile } from './layers.ts';
 
 /** Configuration files of `resources/container/`; everything else there is a program. */
-const NOT_EXECUTABLE: readonly string[] = ['gitconfig', 'profile.sh'];
+const NOT_EXECUTABLE: readonly string[] = ['gitconfig', 'profile.sh', 'container-tmux.conf'];
 const Toolchain = z.strictObject({ node: z.string(), npm: z.string() });
 
 /** Versions of Node and npm in the images, and npm's word for this machine's processor. */

@@ -5,8 +5,8 @@ USER root
 # Another value fetches the packages anew.
 ARG PACKAGE_CACHE_BUST=0
 
-# The second list is not everywhere to be had (Enterprise Linux keeps some of it elsewhere), and nothing of ours
-# needs it. curl is named so that it takes the place of a smaller one.
+# The second list is not everywhere to be had (Enterprise Linux keeps some of it elsewhere). An interactive task is
+# a plain terminal where there is no tmux. curl is named so that it takes the place of a smaller one.
 RUN --mount=type=cache,target=/run/terok-cache,sharing=locked \
     if [ -r /run/terok-build/env ]; then . /run/terok-build/env; fi \
     && dnf="dnf -y --setopt=install_weak_deps=False --setopt=keepcache=True --setopt=cachedir=/run/terok-cache/dnf ${SSL_CERT_FILE:+--setopt=sslcacert=$SSL_CERT_FILE}" \
@@ -27,8 +27,12 @@ RUN if entry="$(getent group 1000)"; then groupmod --new-name dev "${entry%%:*}"
     && install -d -o dev -g dev -m 0755 /workspace \
     && su dev -c 'sudo -n true'
 
+# What is mounted below them must not make parents that belong to root.
+RUN cd /home/dev && install -d -o dev -g dev -m 0755 .cache .config .local .local/share .local/state
+
 COPY gitconfig /etc/gitconfig
 COPY profile.sh /etc/profile.d/terok.sh
+COPY container-tmux.conf /etc/tmux.conf
 COPY terok-init terok-git-credential /usr/local/bin/
 
 # The wrappers of the agents first, then where the base keeps its programs.

@@ -28,8 +28,12 @@ RUN if entry="$(getent group 1000)"; then groupmod --new-name dev "${entry%%:*}"
     && install -d -o dev -g dev -m 0755 /workspace \
     && su dev -c 'sudo -n true'
 
+# What is mounted below them must not make parents that belong to root.
+RUN cd /home/dev && install -d -o dev -g dev -m 0755 .cache .config .local .local/share .local/state
+
 COPY gitconfig /etc/gitconfig
 COPY profile.sh /etc/profile.d/terok.sh
+COPY container-tmux.conf /etc/tmux.conf
 COPY terok-init terok-git-credential /usr/local/bin/
 
 # The wrappers of the agents first, then where the base keeps its programs.

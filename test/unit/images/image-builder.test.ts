@@ -196,6 +196,7 @@ describe('Dockerfiles to look at', () => {
       'agents/install-agent.sh',
       'agents/scripted/install.sh',
       'agents/scripted/programs/terok-scripted',
+      'container-tmux.conf',
       'gitconfig',
       'profile.sh',
       'terok-git-credential',

@@ -129,6 +129,7 @@ describe('the layers', () => {
       ['terok-git-credential', true],
       ['gitconfig', false],
       ['profile.sh', false],
+      ['container-tmux.conf', false],
     ]);
     expect(l1.files.map(({ name, isExecutable }) => [name, isExecutable])).toEqual([
       ['agents/install-agent.sh', true],

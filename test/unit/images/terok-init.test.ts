@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -13,6 +14,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RunningScript, runScript, type ScriptResult } from '../../support/container-script.ts';
+import { Terminal } from '../../support/terminal.ts';
+
+const container = path.resolve(import.meta.dirname, '../../../resources/container');
 
 let root: string;
 let workspace: string;
@@ -48,12 +52,21 @@ function environment(extra: Readonly<Record<string, string>> = {}): Record<strin
   return { REPO_ROOT: workspace, CODE_REPO: gate, GIT_BRANCH: 'main', TEROK_SERVICES: services, ...extra };
 }
 
-const headless = (
+/** What is to run, as the host writes it. */
+const writeRun = (...fields: readonly string[]): void =>
+  writeFileSync(path.join(services, 'run'), fields.map((field) => `${field}\0`).join(''));
+
+const start = (mode: string, env: Readonly<Record<string, string>> = {}): Promise<ScriptResult> =>
+  runScript('terok-init', { args: [mode], env: environment(env) });
+
+async function headless(
   command: readonly string[],
   env: Readonly<Record<string, string>> = {},
   timeoutS = '20',
-): Promise<ScriptResult> =>
-  runScript('terok-init', { args: ['headless', timeoutS, ...command], env: environment(env) });
+): Promise<ScriptResult> {
+  writeRun(timeoutS, ...command);
+  return await start('headless', env);
+}
 
 const read = (file: string): string => readFileSync(path.join(workspace, file), 'utf8');
 const write = (file: string, text: string): void => writeFileSync(path.join(workspace, file), text);
@@ -131,10 +144,8 @@ describe('after a kill -9', () => {
       writeFileSync(path.join(gate, `f${file}`), `${file}\n`.repeat(2000));
     commitToGate('last.txt', 'x');
     for (const delayMs of [5, 15, 30, 45, 60, 90]) {
-      const victim = new RunningScript('terok-init', {
-        args: ['headless', '20', 'true'],
-        env: environment(),
-      });
+      writeRun('20', 'true');
+      const victim = new RunningScript('terok-init', { args: ['headless'], env: environment() });
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       victim.killAll();
       await victim.result;
@@ -256,16 +267,178 @@ describe('the agent process', () => {
 
   it('gets the TERM that the container gets, and its own exit code counts', async () => {
     const agent = 'trap "echo ending; exit 42" TERM; echo working; while :; do sleep 0.05; done';
-    const script = new RunningScript('terok-init', {
-      args: ['headless', '20', 'bash', '-c', agent],
-      env: environment(),
-    });
+    writeRun('20', 'bash', '-c', agent);
+    const script = new RunningScript('terok-init', { args: ['headless'], env: environment() });
     await script.printed('working');
     script.process.kill('SIGTERM');
     expect(await script.result).toMatchObject({ code: 42, stdout: expect.stringContaining('ending') });
   });
 
-  it('idles without a prompt until it is told to stop, and then stops at once', async () => {
+  it('has no time limit where that is 0', async () => {
+    expect(await headless(['bash', '-c', 'sleep 1.2; echo late; exit 6'], {}, '0')).toMatchObject({
+      code: 6,
+      stdout: expect.stringContaining('late'),
+    });
+    expect((await headless(['bash', '-c', 'exit 124'], {}, '0')).code).toBe(1);
+  });
+
+  it('gets its arguments and its prompt byte for byte', async () => {
+    const args = ['', '-x', '--', 'a b', '"\'', '$(id)', '`id`', 'line\nbreak', '*', '\\', 'ü\u{1f600}'];
+    const prompt = Buffer.concat([
+      Buffer.from('-n $(id) "q" \n\n'),
+      Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+      Buffer.from('x'.repeat(1_000_000)),
+    ]);
+    writeFileSync(path.join(services, 'prompt'), prompt);
+    const program = 'sha256sum; printf "%s\\0" "$@" | base64 -w0';
+    const { stdout } = await headless(['bash', '-c', program, 'name', ...args]);
+    const [digest, encoded] = stdout.trim().split('\n').slice(-2);
+    expect(digest).toBe(`${createHash('sha256').update(prompt).digest('hex')}  -`);
+    expect(Buffer.from(encoded ?? '', 'base64').toString()).toBe(args.map((arg) => `${arg}\0`).join(''));
+  });
+
+  it('that is not there has the code a shell gives', async () => {
+    expect((await headless(['no-such-program'])).code).toBe(127);
+  });
+
+  it.each([[[]], [['headless', '20', 'true']], [['interactive', 'more']], [['sing']]])(
+    'refuses %j',
+    async (args) => {
+      writeRun('20', 'true');
+      expect((await runScript('terok-init', { args, env: environment() })).code).toBe(64);
+    },
+  );
+
+  it.each([
+    ['is empty', ''],
+    ['names no program', '20\0'],
+    ['names an empty program', '20\0\0'],
+    ['has no limit', 'true\0x\0'],
+    ['has a limit that is none', '-1\0true\0'],
+    ['has a limit that is computed', 'a[$(id>&2)]\0true\0'],
+    ['was cut off', '20\0true\0hal'],
+  ])('does not run when the file that says what to run %s', async (_what, content) => {
+    for (const mode of ['headless', 'tool', 'web']) {
+      writeFileSync(path.join(services, 'run'), content);
+      const result = await start(mode);
+      expect(result).toMatchObject({ code: 67, stdout: '' });
+      expect(result.stderr).toBe(`terok-init: ${services}/run is not as it should be\n`);
+    }
+  });
+
+  it('says which part of its environment is missing', async () => {
+    for (const mode of ['headless', 'tool', 'web']) expect((await start(mode)).code).toBe(67);
+    rmSync(path.join(services, 'prompt'));
+    expect((await headless(['true'])).code).toBe(66);
+    const bare = await runScript('terok-init', { args: ['interactive'], env: { TEROK_SERVICES: services } });
+    expect(bare).toMatchObject({ code: 65, stderr: 'terok-init: REPO_ROOT is not set\n' });
+  });
+});
+
+describe('a tool', () => {
+  const secret = (name: string, value: string | Uint8Array): void => {
+    mkdirSync(path.join(services, 'environment'), { recursive: true });
+    writeFileSync(path.join(services, 'environment', name), value);
+  };
+
+  it('has nothing on standard input, and the variables of its directory, neither trimmed nor added to', async () => {
+    const values = {
+      A_KEY: ' sp ace\n\n',
+      _b: '',
+      name: '$(id) "q" \'',
+      seconds: '-n',
+      LONG: 'k'.repeat(100_000),
+    };
+    for (const [name, value] of Object.entries(values)) secret(name, value);
+    writeRun(
+      '20',
+      'bash',
+      '-c',
+      'cat; for v in A_KEY _b name seconds LONG; do printf %s "${!v}" | sha256sum; done; exit 3',
+    );
+    const { code, stdout } = await start('tool');
+    expect(code).toBe(3);
+    const digests = Object.values(values).map(
+      (value) => `${createHash('sha256').update(value).digest('hex')}  -`,
+    );
+    expect(stdout.split('init complete\n')[1]).toBe(`${digests.join('\n')}\n`);
+  });
+
+  it('is the only one to see them: not the process around it, nor git, nor the bridges', async () => {
+    secret('A_KEY', 'sesame-open');
+    const bin = path.join(root, 'bin');
+    mkdirSync(bin);
+    writeFileSync(
+      path.join(bin, 'git'),
+      `#!/bin/bash\ntr '\\0' '\\n' < /proc/$$/environ >> ${root}/git-environment\nPATH=\${PATH#*:}; exec git "$@"\n`,
+      { mode: 0o755 },
+    );
+    const look =
+      'tr "\\0" "\\n" < /proc/$PPID/environ; for up in $(ps -o ppid= $PPID); do tr "\\0" "\\n" < /proc/$up/environ; done; echo "own: $A_KEY"; tr "\\0" " " < /proc/*/cmdline 2>/dev/null | grep -c sesame-open';
+    writeRun('20', 'bash', '-c', look);
+    const { stdout } = await start('tool', { PATH: `${bin}:${process.env['PATH']}` });
+    // `timeout` is what becomes of the process that hands them over.
+    expect(stdout.match(/^A_KEY=/gm)).toHaveLength(1);
+    expect(stdout).toContain('own: sesame-open\n0\n');
+    expect(readFileSync(path.join(root, 'git-environment'), 'utf8')).toContain('REPO_ROOT=');
+    expect(readFileSync(path.join(root, 'git-environment'), 'utf8')).not.toContain('A_KEY');
+  });
+
+  it('has them when the files are gone as soon as the workspace is ready', async () => {
+    secret('A_KEY', 'value');
+    writeRun('20', 'bash', '-c', 'sleep 0.5; echo "got $A_KEY"');
+    const script = new RunningScript('terok-init', { args: ['tool'], env: environment() });
+    await script.printed('init complete');
+    rmSync(path.join(services, 'environment'), { recursive: true });
+    expect((await script.result).stdout).toContain('got value\n');
+  });
+
+  it('does not start with a variable that cannot be one', async () => {
+    writeRun('20', 'echo', 'ran');
+    for (const [name, value] of [
+      ['A-B', 'x'],
+      ['1A', 'x'],
+      ['A=B', 'x'],
+      ['A', 'x\0y'],
+    ] as const) {
+      secret(name, value);
+      const result = await start('tool');
+      expect(result).toMatchObject({ code: 65, stdout: '' });
+      expect(result.stderr).not.toContain('x\n');
+      rmSync(path.join(services, 'environment'), { recursive: true });
+    }
+    mkdirSync(path.join(services, 'environment/A'), { recursive: true });
+    expect((await start('tool')).code).toBe(65);
+  });
+
+  it('ends at its time limit', async () => {
+    writeRun('1', 'sleep', '30');
+    expect((await start('tool')).code).toBe(124);
+  });
+});
+
+describe('a web program', () => {
+  it('takes the place of the main process in the ready workspace, whatever limit is named', async () => {
+    mkdirSync(path.join(services, 'environment'));
+    writeFileSync(path.join(services, 'environment/A_KEY'), 'value');
+    writeRun('1', 'bash', '-c', 'sleep 1.5; pwd; echo "$1 $A_KEY"; cat; exit 4', 'name', '--port=8080');
+    const script = new RunningScript('terok-init', { args: ['web'], env: environment() });
+    await script.printed('init complete');
+    expect(readFileSync(`/proc/${script.process.pid}/cmdline`, 'utf8')).toContain('--port=8080');
+    expect(await script.result).toMatchObject({
+      code: 4,
+      stdout: expect.stringContaining(`init complete\n${workspace}\n--port=8080 value\n`),
+    });
+  });
+
+  it('that is not there is the end', async () => {
+    writeRun('0', 'no-such-program');
+    expect((await start('web')).code).toBe(127);
+  });
+});
+
+describe('an interactive task', () => {
+  it('idles without a terminal until it is told to stop, and then stops at once', async () => {
     rmSync(path.join(services, 'prompt'));
     const script = new RunningScript('terok-init', { args: ['interactive'], env: environment() });
     await script.printed('init complete');
@@ -275,20 +448,91 @@ describe('the agent process', () => {
     expect(Date.now() - started).toBeLessThan(500);
   });
 
-  it.each([
-    [[], 64],
-    [['headless', '0', 'true'], 64],
-    [['headless', '10'], 64],
-    [['interactive', 'more'], 64],
-  ])('refuses %j', async (args, code) => {
-    expect((await runScript('terok-init', { args, env: environment() })).code).toBe(code);
+  const onTerminal = (): Terminal =>
+    new Terminal(['bash', path.join(container, 'terok-init'), 'interactive'], {
+      ...environment(),
+      PATH: process.env['PATH'] ?? '',
+      HOME: root,
+      LANG: 'C.UTF-8',
+      TERM: 'xterm',
+      TMUX_TMPDIR: root,
+      PS1: '$ ',
+      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_KEY_0: 'safe.directory',
+      GIT_CONFIG_VALUE_0: '*',
+    });
+  const initPid = '$(ps -o ppid= $(tmux display -p "#{client_pid}"))';
+
+  it('shows one session in the ready workspace, and draws it anew for whoever comes to the terminal', async () => {
+    await using terminal = onTerminal();
+    const ready = await terminal.sees(/init complete/);
+    await terminal.sees(/[#$] /, { from: ready });
+    expect(await terminal.run('pwd; tmux list-clients | wc -l')).toMatch(new RegExp(`${workspace}\\s+1\\s`));
+    terminal.type('echo remem""bered; clear -x\r');
+    await terminal.sees(/remembered/);
+    const from = terminal.shown.length;
+    // As the host does when somebody attaches: a WINCH, and the terminal is as large as it was.
+    terminal.type(`echo seen; kill -WINCH ${initPid}\r`);
+    await terminal.sees(/detached[\s\S]*seen/, { from });
+    expect(await terminal.run('echo still $((40 + 2))')).toContain('still 42');
   });
 
-  it('says which part of its environment is missing', async () => {
-    rmSync(path.join(services, 'prompt'));
-    expect((await headless(['true'])).code).toBe(66);
-    const bare = await runScript('terok-init', { args: ['interactive'], env: { TEROK_SERVICES: services } });
-    expect(bare).toMatchObject({ code: 65, stderr: 'terok-init: REPO_ROOT is not set\n' });
+  it('says when the last shell has ended, to whoever comes later too, and opens another one', async () => {
+    await using terminal = onTerminal();
+    await terminal.sees(/[#$] /, { from: await terminal.sees(/init complete/) });
+    const told = await terminal.run(`echo ${initPid}`);
+    const pid = Number(/\n\s*(\d+)\s*\n/.exec(told)?.[1]);
+    terminal.type('exit\r');
+    const ended = await terminal.sees(/The last shell has ended\. .*Enter/);
+    process.kill(pid, 'SIGWINCH');
+    const again = await terminal.sees(/The last shell has ended\. /, { from: ended });
+    terminal.type('no, not yet');
+    terminal.type('\r');
+    await terminal.sees(/[#$] /, { from: again });
+    expect(await terminal.run('echo back $((40 + 2))')).toContain('back 42');
+  });
+
+  it('ends when it is told to, and gives what runs in it the time to end', async () => {
+    await using terminal = onTerminal();
+    await terminal.sees(/[#$] /, { from: await terminal.sees(/init complete/) });
+    terminal.type(
+      `exec bash -c 'trap "sleep 0.5; echo saved > ${root}/saved; exit" HUP; echo set; while :; do sleep 0.05; done'\r`,
+    );
+    await terminal.sees(/\nset/);
+    const client = execFileSync('tmux', ['display', '-p', '#{client_pid}'], {
+      encoding: 'utf8',
+      env: { ...process.env, TMUX_TMPDIR: root },
+    });
+    const pid = Number(execFileSync('ps', ['-o', 'ppid=', client.trim()], { encoding: 'utf8' }));
+    const started = Date.now();
+    process.kill(pid, 'SIGTERM');
+    expect(await terminal.exited()).toBe(143);
+    expect(Date.now() - started).toBeLessThan(5_000);
+    expect(readFileSync(path.join(root, 'saved'), 'utf8')).toBe('saved\n');
+  });
+
+  it('has a configuration that tmux takes, with a prefix and colour of its own', () => {
+    const tmux = (...args: string[]): string =>
+      execFileSync('tmux', ['-L', 'conf', '-f', path.join(container, 'container-tmux.conf'), ...args], {
+        encoding: 'utf8',
+        env: { PATH: process.env['PATH'], TMUX_TMPDIR: root, TERM: 'xterm', HOME: root },
+      });
+    try {
+      tmux('new-session', '-d');
+      const shown = tmux('show-options', '-g');
+      for (const line of [
+        'prefix C-a',
+        'mouse on',
+        'history-limit 10000',
+        'base-index 1',
+        'status-style bg=green,fg=black',
+      ])
+        expect(shown).toContain(`${line}\n`);
+      expect(tmux('show-options', '-g', 'status-left')).toContain('#H');
+      expect(tmux('source-file', path.join(container, 'container-tmux.conf'))).toBe('');
+    } finally {
+      tmux('kill-server');
+    }
   });
 });
 
