@@ -1,5 +1,6 @@
 /** The four rules of ARCHITECTURE.md, checked. `test/unit/architecture.test.ts` checks that they looked. */
-const features = 'engine|images|agents|config|gpus|projects|gate|shield|relay|approvals|review|doctor|setup';
+const features =
+  'engine|images|agents|config|gpus|projects|gate|shield|relay|approvals|review|doctor|setup|transcript|web|vault';
 
 module.exports = {
   forbidden: [

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { ApprovalService } from './approvals/approval-service.ts';
 import { ApprovalStore } from './approvals/approval-store.ts';
 import { composeHost, type HostOptions, networkProgramFinder } from './compose.ts';
@@ -17,6 +18,7 @@ import { HostGpus } from './gpus/host-gpus.ts';
 import { ImageJobs } from './images/image-jobs.ts';
 import { GitIdentity } from './projects/git-identity.ts';
 import { ProjectStore } from './projects/project-store.ts';
+import { RepositoryStore } from './projects/repository-store.ts';
 import { SocketRelay } from './relay/relay-server.ts';
 import { ReviewService } from './review/review-service.ts';
 import type { Runtime } from './runtime.ts';
@@ -24,6 +26,9 @@ import { PinStore } from './shield/pin-store.ts';
 import { PinnedShield } from './shield/pinned-shield.ts';
 import { Reconciler } from './tasks/reconciler.ts';
 import { RefusalRecorder } from './tasks/refusal-recorder.ts';
+import { RunEvidences } from './tasks/run-evidence.ts';
+import { RunFollower } from './tasks/run-follower.ts';
+import { StartsUnderWay } from './tasks/starts-under-way.ts';
 import { TaskChanges } from './tasks/task-changes.ts';
 import { TaskCloser } from './tasks/task-closer.ts';
 import type { TaskContext } from './tasks/task-context.ts';
@@ -33,8 +38,15 @@ import { TaskLauncher } from './tasks/task-launcher.ts';
 import { TaskManager } from './tasks/task-manager.ts';
 import { TaskMonitor } from './tasks/task-monitor.ts';
 import { TaskPlanner } from './tasks/task-planner.ts';
+import { TaskReports } from './tasks/task-reports.ts';
+import { TaskRestarter } from './tasks/task-restarter.ts';
 import { TaskServices } from './tasks/task-services.ts';
+import { TaskStartUp } from './tasks/task-start-up.ts';
 import { TaskStore } from './tasks/task-store.ts';
+import { WebAddresses } from './tasks/web-addresses.ts';
+import { LogTranscripts } from './transcript/log-transcripts-loader.ts';
+import { KeyFileVault } from './vault/key-file-store.ts';
+import { HttpWebDoors } from './web/web-doors-server.ts';
 
 export interface RuntimeOptions extends HostOptions {
   readonly logger: Logger;
@@ -67,7 +79,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   });
   const builds = new ImageJobs({ images, monotonicMs: () => performance.now() });
   scope.defer(() => builds[Symbol.asyncDispose]());
-  const projects = new ProjectStore({ directory: paths.projects, config });
+  const projects = new ProjectStore({
+    directory: paths.projects,
+    config,
+    repositories: new RepositoryStore({ database, clock }),
+  });
   const gate = new GitGate({
     gates: paths.gates,
     runner,
@@ -93,10 +109,14 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   });
   const store = new TaskStore({ database });
   const files = new TaskFilesStore({ paths, runner, namespacePrefix });
-  const services = new TaskServices({ gate, relay: new SocketRelay({ log: logger }), files, store });
+  const doors = new HttpWebDoors({ runner, namespacePrefix, logger });
+  const transcripts = new LogTranscripts();
+  const vault = new KeyFileVault({ directory: path.join(paths.state, 'credentials') });
+  const services = new TaskServices({ gate, relay: new SocketRelay({ log: logger }), doors, files, store });
   scope.defer(() => services.closeAll());
   const context: TaskContext = {
     projects,
+    agents,
     gpus: new HostGpus({
       cdiDirectories: CDI_DIRECTORIES,
       roots: { dev: '/dev', sys: '/sys' },
@@ -106,10 +126,13 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     images,
     gate,
     shield,
+    doors,
+    transcripts,
     events,
     store,
     files,
     services,
+    evidences: new RunEvidences({ agents, transcripts, files, logger }),
     refusals: new RefusalRecorder({ shield, store, events }),
     changes: new TaskChanges(),
     mutex: new KeyedMutex(),
@@ -121,19 +144,33 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   // What still runs ends before the database closes, but a stop with a long grace period does not hold us.
   scope.defer(() => within(DISPOSE_PATIENCE_MS, context.mutex.whenIdle(), clock));
   const closer = new TaskCloser(context);
-  const monitor = new TaskMonitor(context, { closer });
+  const follower = new RunFollower(context, { closer });
+  const monitor = new TaskMonitor(context, { closer, follower });
   scope.defer(() => monitor.stop());
   const reconciler = new Reconciler(context, { closer, monitor });
-  const launcher = new TaskLauncher(context, {
+  const starts = new StartsUnderWay();
+  scope.defer(() => starts.stop());
+  const starting = {
     planner: new TaskPlanner({
       projects,
       agents,
       config,
       identity: new GitIdentity({ runner, configHome: options.packageEnv['XDG_CONFIG_HOME'] }),
+      vault,
     }),
+    startUp: new TaskStartUp(context),
+    starts,
+  };
+  const tasks = new TaskManager(context, {
+    starts,
+    launcher: new TaskLauncher(context, starting),
+    restarter: new TaskRestarter(context, starting),
+    webAddresses: new WebAddresses(context),
+    reports: new TaskReports(context, { follower }),
+    closer,
+    monitor,
+    reconciler,
   });
-  scope.defer(() => launcher.stop());
-  const tasks = new TaskManager(context, { launcher, closer, monitor, reconciler });
   const doctor = new DoctorService({
     checks: [
       ...hostChecks({ paths, engine, runner, freeBytes, selinuxMode }),
@@ -157,6 +194,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     tasks,
     review,
     approvals,
+    vault,
     egress: new TaskEgress(context, { get: (id) => tasks.get(id) }),
     doctor,
     events,

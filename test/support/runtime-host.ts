@@ -6,7 +6,7 @@ import { createLogger, silentLogger } from '../../src/runtime/core/log.ts';
 import { createRuntime } from '../../src/runtime/create-runtime.ts';
 import { podmanBase } from '../../src/runtime/engine/podman/podman-commands.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
-import type { Task } from '../../src/runtime/tasks/contract.ts';
+import type { FollowUpInput, StartedTask, Task } from '../../src/runtime/tasks/contract.ts';
 import { hasEnded } from '../../src/runtime/tasks/state.ts';
 import { makeUpstream, type Playground, playground } from './git-fixtures.ts';
 import { hostEnvironment, podmanEngine, resourcesDir, runner, type TestHost, testHost, uid } from './host.ts';
@@ -41,13 +41,19 @@ export class Terok implements AsyncDisposable {
     return await this.ended(task.id);
   }
 
+  /** Gives an ended task another prompt, and waits for its end. */
+  async followUp(task: string, prompt: string, input: Partial<FollowUpInput> = {}): Promise<StartedTask> {
+    const { warnings, webUrl } = await this.runtime.tasks.followUp({ ...input, task, prompt });
+    return { ...(await this.ended(task)), warnings, webUrl };
+  }
+
   async ended(task: string, waitMs = 60_000): Promise<Task> {
     return await this.runtime.tasks.waitFor(task, { until: hasEnded, waitMs });
   }
 
   async ready(task: string): Promise<Task> {
     return await this.runtime.tasks.waitFor(task, {
-      until: ({ state }) => state !== 'starting',
+      until: ({ state }) => state !== 'starting' && state !== 'restarting',
       waitMs: 30_000,
     });
   }
@@ -60,6 +66,11 @@ export class Terok implements AsyncDisposable {
   async restart(checkpoint: Checkpoint = noCheckpoint): Promise<void> {
     await this.runtime[Symbol.asyncDispose]();
     this.runtime = await startRuntime(this.host, checkpoint);
+  }
+
+  /** A program of the host, outside of every container. */
+  async hostProgram(file: string, ...args: readonly string[]): Promise<string> {
+    return await runner.run({ file, args, timeoutMs: 60_000, parse: asText });
   }
 
   async podman(...args: readonly string[]): Promise<string> {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** A program on a terminal of its own, which is typed at and read. script(1) of util-linux makes the terminal. */
@@ -14,7 +15,7 @@ export class Terminal implements AsyncDisposable {
       'script',
       ['--quiet', '--return', `--command=stty cols 120 rows 40; exec ${line}`, '/dev/null'],
       {
-        env: { ...env, TERM: 'dumb' },
+        env: { TERM: 'dumb', ...env },
         stdio: 'pipe',
       },
     );
@@ -27,6 +28,25 @@ export class Terminal implements AsyncDisposable {
   /** Everything shown so far, as text: without colours, modes and carriage returns. */
   get shown(): string {
     return this.#shown.replace(/\u001b\[[0-9;?]*[A-Za-z]|\r/g, '');
+  }
+
+  /** The same as it came. */
+  get raw(): string {
+    return this.#shown;
+  }
+
+  /** As a window does that is drawn larger or smaller. */
+  async resize({ rows, columns }: { readonly rows: number; readonly columns: number }): Promise<void> {
+    const children = await readFile(`/proc/${this.#process.pid}/task/${this.#process.pid}/children`, 'utf8');
+    const child = children.trim().split(' ')[0] ?? '';
+    for (const size of [
+      ['rows', rows],
+      ['cols', columns],
+    ] as const) {
+      await once(spawn('stty', ['-F', `/proc/${child}/fd/0`, ...size.map(String)]), 'exit');
+      // conmon (2.1) forgets the second of two sizes that come at once.
+      await delay(200);
+    }
   }
 
   type(text: string): void {

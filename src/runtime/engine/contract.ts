@@ -123,6 +123,11 @@ export interface ContainerEngine {
   hostOwner(user: number): { readonly uid: number; readonly gid: number };
   /** Creates and starts. Throws ConflictError when the name is taken; leaves no container when it fails. */
   launch(spec: ContainerSpec, signal?: AbortSignal): Promise<{ readonly id: string }>;
+  /**
+   * Starts a container that has ended, as it was made; output goes on in the same log. Throws CommandError when it
+   * cannot start, NotFoundError when it is not there.
+   */
+  start(name: string, signal?: AbortSignal): Promise<void>;
   /** TERM, then KILL after the grace period. An absent or stopped container counts as success. */
   stop(name: string, graceS: number, signal?: AbortSignal): Promise<void>;
   /** Removes, killing first where needed. An absent container counts as success. */
@@ -186,6 +191,8 @@ export const LABEL = {
   task: 'ai.terok.task',
   mode: 'ai.terok.mode',
   agent: 'ai.terok.agent',
+  /** Fingerprint of everything a task's container was made with: another one needs another container. */
+  spec: 'ai.terok.spec',
   content: 'ai.terok.content-hash',
   base: 'ai.terok.base',
   /** base, l0, l1, l2, dev or sidecar. */

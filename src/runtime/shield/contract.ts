@@ -61,12 +61,12 @@ export interface Shield {
   raised(): Promise<readonly string[]>;
   /**
    * Takes over the network of a running container: names it again if its pin vanished, mends the opened
-   * destinations. Throws PolicyError when its rules are not ours.
+   * destinations. Answers as `raise`. Throws PolicyError when its rules are not ours.
    */
   adopt(
     task: string,
     containerPid: number | undefined,
     rules: readonly EgressRule[],
     signal?: AbortSignal,
-  ): Promise<void>;
+  ): Promise<{ readonly networkPath: string }>;
 }

@@ -104,7 +104,7 @@ export class PinnedShield implements Shield {
     containerPid: number | undefined,
     rules: readonly EgressRule[],
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<{ readonly networkPath: string }> {
     return this.#mutex.run(task, async () => {
       const prefix = await this.#deps.namespacePrefix(signal);
       const pin = this.#deps.pins.path(task);
@@ -125,6 +125,7 @@ export class PinnedShield implements Shield {
         await this.#deps.runner.run(loadRules(prefix, pin, renderOpened(rules)), { signal });
       }
       await this.#connect(prefix, task, signal);
+      return { networkPath: pin };
     });
   }
 

@@ -1,6 +1,7 @@
 import { assertNever } from '../core/errors.ts';
 import { type ContainerState, LABEL } from '../engine/contract.ts';
 import type { Task, TaskState } from './contract.ts';
+import { isUp } from './state.ts';
 
 /** What the next start makes of what the last one left. */
 export type Repair =
@@ -14,6 +15,8 @@ export type Repair =
       readonly state: TaskState;
       readonly container: ContainerState;
     }
+  /** Was being started again, and its container did not get to run: it is what it was. */
+  | { readonly kind: 'abandon'; readonly task: Task; readonly state: TaskState }
   /** Its container ended, or is gone, while nobody looked. */
   | { readonly kind: 'finish'; readonly task: Task; readonly state: TaskState }
   | { readonly kind: 'stop'; readonly task: Task; readonly state: TaskState }
@@ -43,10 +46,11 @@ export function planRepairs(observed: Observed): readonly Repair[] {
   const repairs = observed.tasks.flatMap((task) => repairTask(task, byTask.get(task.id)));
   const isLive = (id: string): boolean => {
     const task = known.get(id);
+    const container = byTask.get(id);
     return (
       task !== undefined &&
-      (task.state === 'starting' || task.state === 'running') &&
-      byTask.get(id)?.status === 'running'
+      container?.status === 'running' &&
+      (isUp(task) || (task.state === 'restarting' && hasStarted(task, container)))
     );
   };
   return [
@@ -73,6 +77,11 @@ function repairTask(task: Task, container: ContainerState | undefined): readonly
       return container?.status === 'running'
         ? [{ kind: 'resume', task, state, container }]
         : [{ kind: 'finish', task, state }];
+    case 'restarting':
+      if (container === undefined || !hasStarted(task, container)) return [{ kind: 'abandon', task, state }];
+      return container.status === 'running'
+        ? [{ kind: 'resume', task, state, container }]
+        : [{ kind: 'finish', task, state }];
     case 'stopping':
       return [{ kind: 'stop', task, state }];
     case 'stopped':
@@ -84,3 +93,10 @@ function repairTask(task: Task, container: ContainerState | undefined): readonly
       return assertNever(state);
   }
 }
+
+/** Whether what the container did last came after the intent to start it again, which the task's start time then is. */
+const hasStarted = ({ startedAt }: Task, container: ContainerState): boolean =>
+  container.status !== 'created' &&
+  startedAt !== undefined &&
+  container.startedAt !== undefined &&
+  Date.parse(container.startedAt) >= Date.parse(startedAt);

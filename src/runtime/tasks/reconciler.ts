@@ -53,7 +53,8 @@ export class Reconciler {
   #needsAnotherLook(): boolean {
     const { store, mutex } = this.#context;
     const isStranded = ({ id, state }: Task): boolean =>
-      (state === 'creating' || state === 'deleting' || state === 'stopping') && !mutex.isHeld(id);
+      (state === 'creating' || state === 'restarting' || state === 'deleting' || state === 'stopping') &&
+      !mutex.isHeld(id);
     return this.#hasFailedRepairs || store.list().some(isStranded);
   }
 
@@ -92,6 +93,8 @@ export class Reconciler {
     switch (repair.kind) {
       case 'undo':
         return await this.#closer.undo(repair.task);
+      case 'abandon':
+        return await this.#abandon(repair.task);
       case 'resume-delete':
         return void (await this.#closer.delete(repair.task));
       case 'resume':
@@ -113,7 +116,27 @@ export class Reconciler {
 
   async #finish(task: Task): Promise<void> {
     const container = await this.#context.engine.inspect(task.container);
-    if (container?.status !== 'running') await this.#closer.finish(task, container);
+    if (container?.status !== 'running') await this.#closer.finish(this.#committed(task), container);
+  }
+
+  /** Its container runs, or ran: whoever started it again did not live to say so. */
+  #committed(task: Task): Task {
+    return task.state === 'restarting' ? this.#context.store.commitRestart(task.id) : task;
+  }
+
+  /** Nothing of the attempt stays, and its run says that it never began. */
+  async #abandon(task: Task): Promise<void> {
+    const { engine, services, shield, files, store, events, changes, clock } = this.#context;
+    await engine.stop(task.container, 0);
+    await services.close(task.id);
+    await shield.lower(task.id);
+    await files.removeServices(task);
+    const before = store.abandonRestart(task.id, {
+      at: clock.now().toISOString(),
+      failure: 'it was cut off before it began',
+    });
+    events.record({ project: task.project, task: task.id, actor: 'system', kind: 'task.not_restarted' });
+    changes.announce(task.id, before);
   }
 
   /**
@@ -121,22 +144,29 @@ export class Reconciler {
    * else is in the way (a project file that is broken just now, a slow nft) leaves it running behind the rules it
    * has, and is tried again.
    */
-  async #resume(task: Task, containerPid: number | undefined): Promise<void> {
-    const { shield, store, projects, services, files, logger } = this.#context;
+  async #resume(found: Task, containerPid: number | undefined): Promise<void> {
+    const { shield, store, projects, services, files, changes, logger } = this.#context;
+    const task = this.#committed(found);
+    if (task !== found) changes.announce(task.id, task);
     if (services.isOpen(task.id)) return;
+    // It was to be stopped for this, by a daemon that did not get to do it.
+    if (task.failure !== undefined) return void (await this.#closer.stop(task));
+    let networkPath: string;
     try {
-      await shield.adopt(task.id, containerPid, store.egressRules(task.id));
+      ({ networkPath } = await shield.adopt(task.id, containerPid, store.egressRules(task.id)));
     } catch (error) {
       if (!(error instanceof PolicyError)) throw error;
       logger.error({ task: task.id, error: String(error) }, 'a running task is stopped');
-      store.update(task.id, { failure: 'it was stopped, for its network rules were not its own' });
-      await this.#closer.stop(task);
+      const failure = 'it was stopped, for its network rules were not its own';
+      await this.#closer.stop(store.update(task.id, { failure }));
       return;
     }
     // Watched from now on, whether or not its services can be opened yet.
-    if (task.state === 'starting') this.#monitor.watchReadiness(task);
+    this.#monitor.watch(task);
     await files.createServices(task);
-    await services.open(task, await projects.get(task.project));
+    const project = await projects.get(task.project);
+    await services.open(task, project);
+    await services.openDoor(task, project, networkPath);
   }
 
   async #stop(task: Task): Promise<void> {

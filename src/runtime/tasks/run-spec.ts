@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { AGENT_CONFIG, type AgentRun } from '../agents/contract.ts';
+import { InvalidInputError } from '../core/errors.ts';
 import {
   type ContainerSpec,
   type EngineInfo,
@@ -9,6 +11,7 @@ import {
 import type { GpuGrant } from '../gpus/contract.ts';
 import type { Project } from '../projects/contract.ts';
 import type { Task } from './contract.ts';
+import { hasRuns } from './state.ts';
 import type { TaskPaths } from './task-files-store.ts';
 
 /** `dev` of the images. */
@@ -34,15 +37,49 @@ export interface RunSpecInput {
   readonly timeoutS: number;
 }
 
-/** One task's container, whole (pure). The isolation here is not negotiable by project or caller, only tightened. */
+/**
+ * One task's container, whole (pure). The isolation here is not negotiable by project or caller, only tightened.
+ * Nothing of a single run is in it, so that the next run can be in the same container: what is to be run lies in the
+ * services directory, in `run` and `prompt`.
+ */
 export function runSpec(input: RunSpecInput): ContainerSpec {
+  const spec = unlabelledSpec(input);
+  return { ...spec, labels: { ...spec.labels, [LABEL.spec]: fingerprintOf(spec) } };
+}
+
+/** Of everything a container is made with: another one means that another container is needed. */
+const fingerprintOf = (spec: ContainerSpec): string =>
+  createHash('sha256')
+    .update(JSON.stringify(sorted(spec)))
+    .digest('hex');
+
+/** With keys in order: the order in which they were put together says nothing. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, inner]) => [key, sorted(inner)]);
+}
+
+/** What `terok-init` is to run: the limit in seconds (0: none), then program and arguments, each ended by a NUL. */
+export function runFile(timeoutS: number, program: readonly string[]): string {
+  const fields = [String(timeoutS), ...program];
+  if (fields.some((field) => field.includes('\0')))
+    throw new InvalidInputError('An argument contains a NUL character', {
+      hint: 'No program can be given one.',
+    });
+  return fields.map((field) => `${field}\0`).join('');
+}
+
+function unlabelledSpec(input: RunSpecInput): ContainerSpec {
   const { task, project, run, paths } = input;
   const { git, run: limits, relay } = project.settings;
   return {
     name: task.container,
     hostname: task.id,
     image: input.image,
-    command: command(task, run, input.timeoutS),
+    command: ['terok-init', task.mode],
     workdir: '/workspace',
     user: CONTAINER_USER,
     idMapping: input.idMapping,
@@ -68,11 +105,16 @@ export function runSpec(input: RunSpecInput): ContainerSpec {
     mounts: [
       { hostPath: paths.workspace, containerPath: '/workspace', readOnly: false },
       { hostPath: paths.agentState, containerPath: '/home/dev/.terok', readOnly: false },
+      ...run.state.map((directory) => ({
+        hostPath: `${paths.agentHome}/${directory}`,
+        containerPath: `/home/dev/${directory}`,
+        readOnly: false,
+      })),
       { hostPath: paths.services, containerPath: '/run/terok', readOnly: true },
       ...configMounts(run, paths),
     ],
     devices: input.gpu.devices,
-    terminal: task.mode === 'dev',
+    terminal: task.mode === 'dev' || task.mode === 'interactive',
     network: { kind: 'namespace', path: input.networkPath },
     capabilities: task.restricted ? [] : SUDO_CAPABILITIES,
     noNewPrivileges: task.restricted,
@@ -83,7 +125,7 @@ export function runSpec(input: RunSpecInput): ContainerSpec {
     log: { hostPath: paths.log, maxBytes: MAX_LOG_BYTES },
     stopTimeoutS: limits.shutdown_timeout,
     // `terok-init` keeps the time limit; this one holds when the agent has stopped whatever keeps it.
-    lifetimeS: task.mode === 'headless' ? input.timeoutS + START_UP_S : undefined,
+    lifetimeS: hasRuns(task) && input.timeoutS > 0 ? input.timeoutS + START_UP_S : undefined,
   };
 }
 
@@ -97,16 +139,4 @@ function configMounts({ files }: AgentRun, { agentConfig }: TaskPaths): readonly
         : [{ hostPath: `${agentConfig}/${path}`, containerPath: mountedAt, readOnly: true }],
     ),
   ];
-}
-
-function command(task: Task, run: AgentRun, timeoutS: number): readonly string[] {
-  switch (task.mode) {
-    case 'headless':
-      if (run.command === undefined) throw new Error('a headless run was planned without a command');
-      return ['terok-init', 'headless', String(timeoutS), ...run.command];
-    case 'interactive':
-      return ['terok-init', 'interactive'];
-    case 'dev':
-      return ['terok-init', 'dev'];
-  }
 }

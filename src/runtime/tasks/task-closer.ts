@@ -1,6 +1,6 @@
 import type { ContainerState } from '../engine/contract.ts';
 import type { Task } from './contract.ts';
-import { type Ending, endingOf } from './state.ts';
+import { endingOf } from './outcome.ts';
 import type { TaskContext } from './task-context.ts';
 
 /** The ways a task ends. Callers hold the task's mutex. */
@@ -21,13 +21,26 @@ export class TaskCloser {
     await services.close(task.id);
     await shield.lower(task.id);
     await this.#context.files.removeServices(task);
-    const ending: Ending = endingOf(task, container);
-    const ended = store.update(task.id, {
-      state: ending.state,
-      ...(ending.exitCode === undefined ? {} : { exitCode: ending.exitCode }),
-      ...(ending.failure === undefined ? {} : { failure: ending.failure }),
-      finishedAt: container?.finishedAt ?? clock.now().toISOString(),
-    });
+    const { ending, run } = await this.#judge(task, container);
+    const finishedAt = container?.finishedAt ?? clock.now().toISOString();
+    const ended = store.end(
+      task.id,
+      {
+        state: ending.state,
+        ...(ending.exitCode === undefined ? {} : { exitCode: ending.exitCode }),
+        ...(ending.failure === undefined ? {} : { failure: ending.failure }),
+        ...(run?.session === undefined ? {} : { session: run.session }),
+        finishedAt,
+      },
+      run === undefined
+        ? undefined
+        : {
+            ...run,
+            endedAt: finishedAt,
+            exitCode: ending.exitCode,
+            failure: ending.failure ?? (ending.state === 'stopped' ? 'it was stopped' : undefined),
+          },
+    );
     events.record({
       project: task.project,
       task: task.id,
@@ -38,6 +51,20 @@ export class TaskCloser {
     this.#context.refusals.forget(task.id);
     changes.announce(task.id, ended);
     return ended;
+  }
+
+  async #judge(task: Task, container: ContainerState | undefined) {
+    const { store, evidences } = this.#context;
+    const logOffset = store.origin(task.id)?.logOffset ?? 0;
+    const evidence = await evidences.of(task, logOffset);
+    const wasReady = task.state === 'starting' && (await evidences.wasReady(task, logOffset));
+    const ending = endingOf(wasReady ? { ...task, state: 'running' } : task, container, evidence);
+    const last = store.runs.last(task.id);
+    const run =
+      evidence === undefined || last === undefined || last.endedAt !== undefined
+        ? undefined
+        : { id: last.id, summary: evidence.summary, session: evidence.summary.session };
+    return { ending, run };
   }
 
   /** Stops the container where it runs, then finishes. Safe to repeat after a crash. */

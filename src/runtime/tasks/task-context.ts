@@ -1,3 +1,4 @@
+import type { Agents } from '../agents/contract.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import type { Clock } from '../core/clock.ts';
 import type { EventLog } from '../core/event-log.ts';
@@ -9,7 +10,10 @@ import type { Gpus } from '../gpus/contract.ts';
 import type { Images } from '../images/contract.ts';
 import type { Projects } from '../projects/contract.ts';
 import type { Shield } from '../shield/contract.ts';
+import type { Transcripts } from '../transcript/contract.ts';
+import type { WebDoors } from '../web/contract.ts';
 import type { RefusalRecorder } from './refusal-recorder.ts';
+import type { RunEvidences } from './run-evidence.ts';
 import type { TaskChanges } from './task-changes.ts';
 import type { TaskFilesStore } from './task-files-store.ts';
 import type { TaskServices } from './task-services.ts';
@@ -18,15 +22,19 @@ import type { TaskStore } from './task-store.ts';
 /** What the parts of `tasks` share: collaborators by contract, and this folder's own stores. */
 export interface TaskContext {
   readonly projects: Projects;
+  readonly agents: Agents;
   readonly gpus: Gpus;
   readonly engine: ContainerEngine;
   readonly images: Images;
   readonly gate: Gate;
   readonly shield: Shield;
+  readonly doors: WebDoors;
+  readonly transcripts: Transcripts;
   readonly events: EventLog;
   readonly store: TaskStore;
   readonly files: TaskFilesStore;
   readonly services: TaskServices;
+  readonly evidences: RunEvidences;
   readonly refusals: RefusalRecorder;
   readonly changes: TaskChanges;
   /** One operation at a time per task. */

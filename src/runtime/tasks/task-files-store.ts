@@ -1,21 +1,24 @@
-import { chmod, chown, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfigFile } from '../agents/contract.ts';
 import { asNothing, type CommandRunner } from '../core/command.ts';
 import { HostError } from '../core/errors.ts';
 import { writeFileAtomic } from '../core/files.ts';
 import type { Paths } from '../core/paths.ts';
+import type { Secret } from '../core/secret.ts';
 import type { Task } from './contract.ts';
 
 /**
- * Where one task's files are on the host. Only `workspace` and `agentState` are writable from inside, and nothing
- * of ours reads either.
+ * Where one task's files are on the host. Only `workspace`, `agentState` and what lies in `agentHome` are writable
+ * from inside; nothing of ours follows a link there.
  */
 export interface TaskPaths {
   readonly root: string;
   readonly workspace: string;
   /** What the agent keeps of its own. */
   readonly agentState: string;
+  /** Directories of the container's home that outlive it: the agent's conversations. */
+  readonly agentHome: string;
   /** What the agent is told; mounted read-only. */
   readonly agentConfig: string;
   readonly log: string;
@@ -24,6 +27,10 @@ export interface TaskPaths {
   readonly gateSocket: string;
   readonly relaySocket: string;
 }
+
+/** What the host writes for `terok-init` before each start. */
+export type ServiceFile = 'prompt' | 'gate-token' | 'run';
+const ENVIRONMENT = 'environment';
 
 export interface TaskFilesDeps {
   readonly paths: Paths;
@@ -47,6 +54,7 @@ export class TaskFilesStore {
       root,
       workspace: path.join(root, 'workspace-dangerous'),
       agentState: path.join(root, 'agent-state'),
+      agentHome: path.join(root, 'agent-home'),
       agentConfig: path.join(root, 'agent-config'),
       log: path.join(root, 'logs/container.log'),
       services,
@@ -63,19 +71,20 @@ export class TaskFilesStore {
       await mkdir(writable, { recursive: true, mode: 0o700 });
       await chown(writable, owner.uid, owner.gid);
     }
-    await makeReadable(paths.agentConfig);
     await this.createServices(task);
   }
 
   /**
-   * Writes what the agent is told, each file as a whole. Replaces what stands there; a container that runs goes on
-   * seeing the file it was given where that is mounted by itself.
+   * Writes what the agent is told, each file as a whole, in place of all that stood there: a link that an earlier
+   * release let a container put there goes, and not what it leads to.
    */
   async writeConfig(task: Pick<Task, 'id' | 'project'>, files: readonly AgentConfigFile[]): Promise<void> {
     const { agentConfig } = this.pathsOf(task);
     const targets = files.map((file) => ({ file, target: path.join(agentConfig, file.path) }));
     const outside = targets.find(({ target }) => !target.startsWith(`${agentConfig}/`));
     if (outside !== undefined) throw new Error(`${outside.file.path} is outside of agent-config`);
+    if (await isThere(agentConfig)) await this.#discard(agentConfig);
+    await makeReadable(agentConfig);
     const directories = new Set(targets.flatMap(({ target }) => parentsBelow(agentConfig, target)));
     for (const directory of directories) await makeReadable(directory);
     // At once: each waits for the disk.
@@ -94,12 +103,35 @@ export class TaskFilesStore {
     await chmod(services, 0o755);
   }
 
-  async writeService(
-    task: Pick<Task, 'id' | 'project'>,
-    name: 'prompt' | 'gate-token',
-    content: string,
-  ): Promise<void> {
+  async writeService(task: Pick<Task, 'id' | 'project'>, name: ServiceFile, content: string): Promise<void> {
     await writeFileAtomic(path.join(this.pathsOf(task).services, name), content, 0o644);
+  }
+
+  /** Real credentials, one file for each variable: for as long as `removeSecrets` is not called, which is soon. */
+  async writeSecrets(
+    task: Pick<Task, 'id' | 'project'>,
+    secrets: ReadonlyMap<string, Secret>,
+  ): Promise<void> {
+    if (secrets.size === 0) return;
+    const directory = path.join(this.pathsOf(task).services, ENVIRONMENT);
+    await makeReadable(directory);
+    for (const [variable, secret] of secrets)
+      await writeFileAtomic(path.join(directory, variable), secret.reveal(), 0o644);
+  }
+
+  async removeSecrets(task: Pick<Task, 'id' | 'project'>): Promise<void> {
+    await rm(path.join(this.pathsOf(task).services, ENVIRONMENT), { recursive: true, force: true });
+  }
+
+  /** Bytes of its log so far: where the output of the next start begins. */
+  async logSize(task: Pick<Task, 'id' | 'project'>): Promise<number> {
+    return await stat(this.pathsOf(task).log).then(
+      ({ size }) => size,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return 0;
+        throw error;
+      },
+    );
   }
 
   async removeServices(task: { readonly id: string }): Promise<void> {
@@ -107,13 +139,16 @@ export class TaskFilesStore {
   }
 
   async remove(task: Pick<Task, 'id' | 'project'>): Promise<void> {
-    const { root } = this.pathsOf(task);
     await this.removeServices(task);
-    // Not node:fs: its rm holds every entry of a directory in memory, and cannot remove files of subordinate ids.
+    await this.#discard(this.pathsOf(task).root);
+  }
+
+  /** Not node:fs: its rm holds every entry of a directory in memory, and cannot remove files of subordinate ids. */
+  async #discard(target: string): Promise<void> {
     const [file = 'rm', ...prefix] = [...(await this.#deps.namespacePrefix()), 'rm'];
     await this.#deps.runner.run({
       file,
-      args: [...prefix, '-rf', '--one-file-system', '--', root],
+      args: [...prefix, '-rf', '--one-file-system', '--', target],
       timeoutMs: 600_000,
       parse: asNothing,
     });
@@ -153,6 +188,15 @@ export class TaskFilesStore {
     return await listDirectory(this.#deps.paths.services);
   }
 }
+
+const isThere = async (target: string): Promise<boolean> =>
+  await lstat(target).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
+  );
 
 /** For the container's user, whatever the umask; the task's own directory above lets nobody else in. */
 async function makeReadable(directory: string): Promise<void> {

@@ -1,88 +1,82 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { ConflictError } from '../core/errors.ts';
 import { newTaskId, type TaskId } from '../core/ids.ts';
 import { Scope } from '../core/scope.ts';
-import { Secret } from '../core/secret.ts';
+import type { Secret } from '../core/secret.ts';
 import type { Progress } from '../engine/contract.ts';
-import { projectImages } from '../images/contract.ts';
-import { imageOf } from './agent-image.ts';
-import type { CreatedTask, CreateTaskInput, Task, TaskMode } from './contract.ts';
-import { assertUsable } from './gpu-access.ts';
-import { CONTAINER_USER, runSpec } from './run-spec.ts';
+import type { CreateTaskInput, StartedTask, Task, TaskMode } from './contract.ts';
+import type { StartsUnderWay } from './starts-under-way.ts';
+import { hasRuns } from './state.ts';
 import type { TaskContext } from './task-context.ts';
 import type { TaskPlan, TaskPlanner } from './task-planner.ts';
+import type { Start, TaskStartUp } from './task-start-up.ts';
+import { addressWith, hashOf, newGateToken, newWebToken, publicUrlOf } from './task-tokens.ts';
+import { claimWebPort } from './web-port.ts';
 
-/** One creation: its plan, and what it is known by from now on. */
-interface Launch extends TaskPlan {
-  readonly task: Task;
-  readonly token: Secret;
+export interface TaskLauncherDeps {
+  readonly planner: TaskPlanner;
+  readonly startUp: TaskStartUp;
+  readonly starts: StartsUnderWay;
+}
+
+interface Launch extends Start {
+  readonly webToken: Secret | undefined;
 }
 
 /** The part of a container's name that tells what it is for. */
-const KIND: Readonly<Record<TaskMode, string>> = { headless: 'run', interactive: 'cli', dev: 'dev' };
+const KIND: Readonly<Record<TaskMode, string>> = {
+  headless: 'run',
+  interactive: 'cli',
+  web: 'web',
+  tool: 'tool',
+  dev: 'dev',
+};
 
 /** Brings a task into being: intent first, then everything it needs at once, and all of it or nothing. */
 export class TaskLauncher {
   readonly #context: TaskContext;
-  readonly #planner: TaskPlanner;
-  readonly #launches = new Map<
-    TaskId,
-    { readonly cancel: AbortController; readonly done: Promise<unknown> }
-  >();
-  readonly #stopping = new AbortController();
+  readonly #deps: TaskLauncherDeps;
 
-  constructor(context: TaskContext, deps: { readonly planner: TaskPlanner }) {
+  constructor(context: TaskContext, deps: TaskLauncherDeps) {
     this.#context = context;
-    this.#planner = deps.planner;
+    this.#deps = deps;
   }
 
   async create(
     input: CreateTaskInput,
     signal?: AbortSignal,
     progress: Progress = () => undefined,
-  ): Promise<CreatedTask> {
-    const plan = await this.#planner.plan(input);
+  ): Promise<StartedTask> {
+    const plan = await this.#deps.planner.plan(input);
     const id = this.#unusedId();
-    const cancel = new AbortController();
-    const either = AbortSignal.any([
-      cancel.signal,
-      this.#stopping.signal,
-      ...(signal === undefined ? [] : [signal]),
-    ]);
-    const launch = this.#context.mutex.run(id, () =>
-      this.#launch(this.#writeIntent(id, plan, input), progress, either),
+    return await this.#deps.starts.run(id, signal, (either) =>
+      this.#context.mutex.run(id, async () => {
+        const intended =
+          plan.mode === 'web'
+            ? await claimWebPort(this.#context, plan, undefined, (port) =>
+                this.#writeIntent(id, plan, input, port),
+              )
+            : this.#writeIntent(id, plan, input, undefined);
+        return await this.#launch(intended, progress, either);
+      }),
     );
-    this.#launches.set(id, { cancel, done: launch.catch(() => undefined) });
-    return await launch.finally(() => this.#launches.delete(id));
   }
 
-  /** Ends a creation under way; everything of it is undone. Says whether there was one. */
-  cancel(id: TaskId): boolean {
-    const launch = this.#launches.get(id);
-    launch?.cancel.abort();
-    return launch !== undefined;
-  }
-
-  /** Ends all creations and waits until they are undone. None starts afterwards. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await Promise.all([...this.#launches.values()].map(({ done }) => done));
-  }
-
-  #writeIntent(id: TaskId, plan: TaskPlan, input: CreateTaskInput): Launch {
+  #writeIntent(id: TaskId, plan: TaskPlan, input: CreateTaskInput, webPort: number | undefined): Launch {
     const { store, events, clock, checkpoint } = this.#context;
     const { project, agent, mode, restricted } = plan;
-    const token = new Secret(`terok-g-${randomBytes(32).toString('hex')}`);
+    const gateToken = newGateToken();
+    const webToken = mode === 'web' ? newWebToken() : undefined;
     const task: Task = {
       id,
       project: project.id,
-      name: input.name ?? `${mode === 'dev' ? mode : agent.name}-${id}`,
+      name: input.name ?? `${mode === 'dev' ? mode : agent}-${id}`,
       mode,
-      agent: agent.name,
+      agent,
       restricted,
       state: 'creating',
       container: `${project.id}-${KIND[mode]}-${id}`,
       baseBranch: '',
+      webPort,
       exitCode: undefined,
       failure: undefined,
       createdAt: clock.now().toISOString(),
@@ -91,8 +85,9 @@ export class TaskLauncher {
     };
     store.insert({
       task,
-      prompt: input.prompt,
-      tokenHash: createHash('sha256').update(token.reveal()).digest(),
+      run: hasRuns(task) ? { prompt: input.prompt ?? '' } : undefined,
+      tokenHash: hashOf(gateToken),
+      webTokenHash: webToken === undefined ? undefined : hashOf(webToken),
       settings: plan.settings,
       session: plan.run.session,
     });
@@ -101,106 +96,36 @@ export class TaskLauncher {
       task: id,
       actor: 'client',
       kind: 'task.requested',
-      data: { mode, agent: agent.name },
+      data: { mode, agent },
     });
     checkpoint('create:intent-written');
-    return { ...plan, task, token };
+    return { kind: 'create', task, plan, gateToken, webToken };
   }
 
-  async #launch(launch: Launch, progress: Progress, signal: AbortSignal): Promise<CreatedTask> {
-    const { engine, events, store, changes, checkpoint, clock, gpus } = this.#context;
-    const { task, project } = launch;
+  async #launch(launch: Launch, progress: Progress, signal: AbortSignal): Promise<StartedTask> {
+    const { engine, events, store, files, gate, services, changes, checkpoint, clock } = this.#context;
+    const { task, plan, webToken } = launch;
+    const { project } = plan;
     const scope = new Scope();
     try {
-      // Neither needs the other, so none waits; the first failure undoes what the others did.
-      const [gate, networkPath, image, gpu, info] = await all([
-        this.#openGate(launch, scope, signal),
-        this.#raiseShield(launch, scope, signal),
-        this.#findImage(launch, progress, signal),
-        gpus.grant(project.settings.run.gpus),
-        engine.info(signal),
-        this.#openServices(launch, scope),
-      ]);
-      assertUsable(gpu, info);
-      const { baseBranch } = gate;
+      scope.defer(async () => void (await gate.closeTask(project, task.id)));
+      scope.defer(() => files.remove(task));
+      const ready = await this.#deps.startUp.prepare(launch, scope, progress, signal);
+      const { baseBranch, image } = ready;
       const started = store.update(task.id, { baseBranch, image, startedAt: clock.now().toISOString() });
       scope.defer(() => engine.remove(task.container));
-      await engine.launch(
-        runSpec({
-          task: started,
-          project,
-          run: launch.run,
-          gpu,
-          image,
-          paths: this.#context.files.pathsOf(task),
-          networkPath,
-          idMapping: engine.idMapping(CONTAINER_USER),
-          engine: info,
-          instance: this.#context.instance,
-          timeoutS: launch.timeoutS,
-        }),
-        signal,
-      );
+      await engine.launch(ready.spec, signal);
+      await services.openDoor(started, project, ready.networkPath);
       checkpoint('create:container-started');
       const running = store.update(task.id, { state: 'starting' });
       events.record({ project: project.id, task: task.id, actor: 'system', kind: 'task.started' });
       checkpoint('create:committed');
       changes.announce(task.id, running);
-      return { ...running, warnings: [...launch.run.warnings, ...gate.warnings] };
+      return { ...running, warnings: ready.warnings, webUrl: webUrlOf(running, plan, webToken) };
     } catch (error) {
       await this.#undo(task, scope, error);
       throw error;
     }
-  }
-
-  /** Fails before the container is made when the agent cannot run in it. */
-  async #findImage(
-    { mode, agent, project }: Launch,
-    progress: Progress,
-    signal: AbortSignal,
-  ): Promise<string> {
-    const { images } = this.#context;
-    const request = projectImages(project);
-    return mode === 'dev'
-      ? await images.ensureDev(request, progress, signal)
-      : imageOf(agent.name, await images.ensure(request, progress, signal), project);
-  }
-
-  async #openGate(
-    { task, project }: Launch,
-    scope: Scope,
-    signal: AbortSignal,
-  ): Promise<{ readonly baseBranch: string; readonly warnings: readonly string[] }> {
-    const { gate, checkpoint } = this.#context;
-    const { defaultBranch, stale } = await gate.sync(project, signal);
-    scope.defer(async () => void (await gate.closeTask(project, task.id)));
-    await gate.openTask(project, task.id, signal);
-    checkpoint('create:gate-opened');
-    const warnings =
-      stale === undefined ? [] : ['Upstream could not be fetched: the task starts from what the gate has.'];
-    return { baseBranch: defaultBranch, warnings };
-  }
-
-  async #raiseShield({ task }: Launch, scope: Scope, signal: AbortSignal): Promise<string> {
-    const { shield, checkpoint, store } = this.#context;
-    scope.defer(() => shield.lower(task.id));
-    const { networkPath } = await shield.raise(task.id, store.egressRules(task.id), signal);
-    checkpoint('create:shield-raised');
-    return networkPath;
-  }
-
-  async #openServices({ task, project, run, token }: Launch, scope: Scope): Promise<void> {
-    const { files, services, engine, checkpoint } = this.#context;
-    scope.defer(() => files.remove(task));
-    await files.create(task, engine.hostOwner(CONTAINER_USER));
-    checkpoint('create:directories-made');
-    await files.writeConfig(task, run.files);
-    checkpoint('create:config-written');
-    await files.writeService(task, 'gate-token', token.reveal());
-    await files.writeService(task, 'prompt', run.prompt ?? '');
-    scope.defer(() => services.close(task.id));
-    await services.open(task, project);
-    checkpoint('create:services-listening');
   }
 
   /**
@@ -231,14 +156,12 @@ export class TaskLauncher {
   }
 }
 
-/** Promise.all that waits for the stragglers before it fails, so that nothing appears after it was undone. */
-async function all<T extends readonly unknown[] | []>(
-  promises: T,
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  try {
-    return await Promise.all(promises);
-  } catch (error) {
-    await Promise.allSettled(promises);
-    throw error;
-  }
+/** Told to whoever started the task, and kept nowhere. */
+export function webUrlOf(
+  { webPort }: Task,
+  { settings, project }: Pick<TaskPlan, 'settings' | 'project'>,
+  token: Secret | undefined,
+): string | undefined {
+  if (webPort === undefined || token === undefined) return undefined;
+  return addressWith(publicUrlOf({ settings, project, port: webPort }), token);
 }

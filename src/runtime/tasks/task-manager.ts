@@ -1,28 +1,37 @@
 import { CancelledError, ConflictError, NotFoundError } from '../core/errors.ts';
 import type { Progress } from '../engine/contract.ts';
+import type { TranscriptPage } from '../transcript/contract.ts';
 import type {
-  CreatedTask,
   CreateTaskInput,
+  FollowUpInput,
   LogPage,
   LogRequest,
+  StartedTask,
   Task,
   TaskReport,
   TaskState,
   Tasks,
+  TranscriptRequest,
 } from './contract.ts';
 import type { Reconciler } from './reconciler.ts';
+import type { StartsUnderWay } from './starts-under-way.ts';
 import { canBecome, hasEnded, isActive } from './state.ts';
 import type { TaskCloser } from './task-closer.ts';
 import type { TaskContext } from './task-context.ts';
 import type { TaskLauncher } from './task-launcher.ts';
-import { loadLogPage } from './task-log-loader.ts';
 import type { TaskMonitor } from './task-monitor.ts';
-
-const LAST_OUTPUT_LINES = 5;
-const LAST_OUTPUT_CHARS = 1_000;
+import type { TaskReports } from './task-reports.ts';
+import type { TaskRestarter } from './task-restarter.ts';
+import type { WebAddresses } from './web-addresses.ts';
+import { loadWorkStatus } from './work-status-loader.ts';
+import { turnsNotable } from './work-status-watch.ts';
 
 export interface TaskManagerDeps {
+  readonly starts: StartsUnderWay;
   readonly launcher: TaskLauncher;
+  readonly restarter: TaskRestarter;
+  readonly webAddresses: WebAddresses;
+  readonly reports: TaskReports;
   readonly closer: TaskCloser;
   readonly monitor: TaskMonitor;
   readonly reconciler: Reconciler;
@@ -38,11 +47,33 @@ export class TaskManager implements Tasks {
     this.#deps = deps;
   }
 
-  async create(input: CreateTaskInput, signal?: AbortSignal, progress?: Progress): Promise<CreatedTask> {
+  async create(input: CreateTaskInput, signal?: AbortSignal, progress?: Progress): Promise<StartedTask> {
     await this.#deps.reconciler.ensure();
-    const task = await this.#deps.launcher.create(input, signal, progress);
-    this.#deps.monitor.watch(task);
-    return task;
+    return this.#watched(await this.#deps.launcher.create(input, signal, progress));
+  }
+
+  async followUp(input: FollowUpInput, signal?: AbortSignal, progress?: Progress): Promise<StartedTask> {
+    const { id } = this.get(input.task);
+    await this.#deps.reconciler.ensure();
+    return this.#watched(await this.#deps.restarter.followUp(id, input, signal, progress));
+  }
+
+  async restart(
+    id: string,
+    options: { readonly recreate?: boolean | undefined } = {},
+    signal?: AbortSignal,
+    progress?: Progress,
+  ): Promise<StartedTask> {
+    const { id: known } = this.get(id);
+    await this.#deps.reconciler.ensure();
+    const how = { isRecreated: options.recreate ?? false };
+    return this.#watched(await this.#deps.restarter.restart(known, how, signal, progress));
+  }
+
+  async webUrl(id: string): Promise<string> {
+    const { id: known } = this.get(id);
+    await this.#deps.reconciler.ensure();
+    return await this.#deps.webAddresses.renew(known);
   }
 
   list(
@@ -74,17 +105,16 @@ export class TaskManager implements Tasks {
 
   async report(id: string, signal?: AbortSignal): Promise<TaskReport> {
     const task = this.get(id);
-    const [branches, log, engineUnreachable] = await Promise.all([
-      this.#branches(task, signal),
-      this.logs({ task: task.id, tail: LAST_OUTPUT_LINES, maxChars: LAST_OUTPUT_CHARS }),
-      this.#whyUnreachable(task, signal),
-    ]);
-    return { ...this.get(task.id), branches, lastOutput: log.lines, engineUnreachable };
+    return await this.#deps.reports.report(task, () => this.get(task.id), signal);
   }
 
   async waitFor(
     id: string,
-    options: { readonly until: (task: Task) => boolean; readonly waitMs: number },
+    options: {
+      readonly until: (task: Task) => boolean;
+      readonly waitMs: number;
+      readonly orWorkStatus?: boolean | undefined;
+    },
     signal?: AbortSignal,
   ): Promise<Task> {
     const task = this.get(id);
@@ -94,9 +124,20 @@ export class TaskManager implements Tasks {
     const unsubscribe = this.#context.changes.subscribe(task.id, (changed) => {
       if (changed === undefined || options.until(changed)) over.abort();
     });
+    if (options.orWorkStatus === true) {
+      void this.#saysSo(task, ended).then(
+        (isSo) => (isSo ? over.abort() : undefined),
+        (error: unknown) =>
+          this.#context.logger.warn(
+            { task: task.id, error: String(error) },
+            'a work status could not be read',
+          ),
+      );
+    }
     try {
       await this.#context.clock.sleep(options.waitMs, ended).catch(() => undefined);
     } finally {
+      over.abort();
       unsubscribe();
     }
     if (signal?.aborted === true) throw new CancelledError('The wait was cancelled; the task goes on');
@@ -104,21 +145,17 @@ export class TaskManager implements Tasks {
   }
 
   async logs(request: LogRequest): Promise<LogPage> {
-    const task = this.get(request.task);
-    return await loadLogPage({
-      file: this.#context.files.pathsOf(task).log,
-      cursor: request.cursor,
-      tail: request.tail,
-      maxChars: request.maxChars,
-      contains: request.contains,
-      hasEnded: hasEnded(task),
-    });
+    return await this.#deps.reports.logs(this.get(request.task), request);
+  }
+
+  async transcript(request: TranscriptRequest): Promise<TranscriptPage> {
+    return await this.#deps.reports.transcript(this.get(request.task), request);
   }
 
   async stop(id: string, signal?: AbortSignal): Promise<Task> {
     const { id: known } = this.get(id);
     await this.#deps.reconciler.ensure();
-    const wasCreating = this.#deps.launcher.cancel(known);
+    const wasCreating = this.#deps.starts.cancel(known);
     return await this.#context.mutex.run(known, async () => {
       const task = this.#context.store.get(known);
       if (task === undefined && wasCreating) {
@@ -140,7 +177,7 @@ export class TaskManager implements Tasks {
   async delete(id: string): Promise<{ readonly archived: readonly string[] }> {
     const { id: known } = this.get(id);
     await this.#deps.reconciler.ensure();
-    const wasCreating = this.#deps.launcher.cancel(known);
+    const wasCreating = this.#deps.starts.cancel(known);
     // Not cancellable: half a deletion helps nobody, and the next start would go on with it anyway.
     return await this.#context.mutex.run(known, async () => {
       const isGone = this.#context.store.get(known) === undefined;
@@ -152,22 +189,14 @@ export class TaskManager implements Tasks {
     return this.#context.store.list().filter(isActive).length;
   }
 
-  async #branches(task: Task, signal?: AbortSignal): Promise<TaskReport['branches']> {
-    const project = await this.#context.projects.get(task.project).catch(() => undefined);
-    if (project === undefined || task.state === 'creating') return [];
-    const branches = await this.#context.gate.branches(project, task.id, signal);
-    return branches.map(({ branch, head, ahead }) => ({ branch, head, ahead }));
+  #watched<T extends Task>(task: T): T {
+    this.#deps.monitor.watch(task);
+    return task;
   }
 
-  /** "The query failed" is told, never read as "there is none". */
-  async #whyUnreachable(task: Task, signal?: AbortSignal): Promise<string | undefined> {
-    if (!isActive(task)) return undefined;
-    try {
-      await this.#context.engine.inspect(task.container, signal);
-      return undefined;
-    } catch (error) {
-      if (error instanceof CancelledError) throw error;
-      return error instanceof Error ? error.message : 'Podman could not be asked';
-    }
+  #saysSo({ id, project }: Task, signal: AbortSignal): Promise<boolean> {
+    const { files, clock } = this.#context;
+    const { agentState } = files.pathsOf({ id, project });
+    return turnsNotable(async () => (await loadWorkStatus(agentState)).status, clock, signal);
   }
 }

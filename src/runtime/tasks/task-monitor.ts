@@ -1,5 +1,6 @@
 import type { Task } from './contract.ts';
-import { isActive } from './state.ts';
+import type { RunFollower } from './run-follower.ts';
+import { isActive, isComingUp, isUp } from './state.ts';
 import type { TaskCloser } from './task-closer.ts';
 import type { TaskContext } from './task-context.ts';
 import { findReadyMarker } from './task-log-loader.ts';
@@ -14,15 +15,17 @@ const REFUSAL_POLL_MS = 10_000;
 export class TaskMonitor {
   readonly #context: TaskContext;
   readonly #closer: TaskCloser;
+  readonly #follower: RunFollower;
   readonly #stopping = new AbortController();
   #stopWatching: (() => void) | undefined;
   #check: Promise<void> | undefined;
   #checkAgain = false;
   #missedHint = false;
 
-  constructor(context: TaskContext, deps: { readonly closer: TaskCloser }) {
+  constructor(context: TaskContext, deps: { readonly closer: TaskCloser; readonly follower: RunFollower }) {
     this.#context = context;
     this.#closer = deps.closer;
+    this.#follower = deps.follower;
   }
 
   start(): void {
@@ -35,14 +38,13 @@ export class TaskMonitor {
     this.#stopWatching?.();
   }
 
-  /** Follows the log of a starting task until its workspace is ready or it has ended. */
-  watchReadiness(task: Task): void {
-    void this.#followReadiness(task).catch((error: unknown) => this.#warn(error, task));
-  }
-
-  /** A task has just become one that is watched: a hint that came before is taken up now. */
+  /**
+   * A task has just become one that is watched: until its workspace is ready, and for what its agent tells. A hint
+   * that came before is taken up now.
+   */
   watch(task: Task): void {
-    this.watchReadiness(task);
+    const watching = [this.#followReadiness(task), this.#follower.follow(task, this.#stopping.signal)];
+    for (const watched of watching) watched.catch((error: unknown) => this.#warn(error, task));
     if (!this.#missedHint) return;
     this.#missedHint = false;
     this.checkExits();
@@ -69,8 +71,8 @@ export class TaskMonitor {
   async #finishEnded(): Promise<void> {
     const { engine, store, mutex } = this.#context;
     const tasks = store.list();
-    if (tasks.some((task) => task.state === 'creating')) this.#missedHint = true;
-    const watched = tasks.filter((task) => task.state === 'starting' || task.state === 'running');
+    if (tasks.some(isComingUp)) this.#missedHint = true;
+    const watched = tasks.filter(isUp);
     if (watched.length === 0) return;
     const found = await engine.inspectAll(watched.map((task) => task.container));
     const containers = new Map(found.map((container) => [container.name, container]));
@@ -79,7 +81,7 @@ export class TaskMonitor {
       ended.map((task) =>
         mutex.run(task.id, async () => {
           const current = store.get(task.id);
-          if (current?.state !== 'starting' && current?.state !== 'running') return;
+          if (current === undefined || !isUp(current)) return;
           // Asked again under the lock: the list may be older than the task.
           const container = await engine.inspect(task.container);
           if (container?.status !== 'running') await this.#closer.finish(current, container);
@@ -91,13 +93,17 @@ export class TaskMonitor {
   async #followReadiness(task: Task): Promise<void> {
     const { store, files, clock, changes, events, mutex } = this.#context;
     const log = files.pathsOf(task).log;
-    for (let offset = 0; !this.#stopping.signal.aborted; ) {
-      if (store.get(task.id)?.state !== 'starting') return;
+    for (let offset = store.origin(task.id)?.logOffset ?? 0; !this.#stopping.signal.aborted; ) {
+      const state = store.get(task.id)?.state;
+      // What is running has read them; the one before us may not have lived to remove them.
+      if (state === 'running') await files.removeSecrets(task);
+      if (state !== 'starting') return;
       const seen = await findReadyMarker(log, offset);
       offset = seen.offset;
       if (seen.isReady) {
         await mutex.run(task.id, async () => {
           if (store.get(task.id)?.state !== 'starting') return;
+          await files.removeSecrets(task);
           const ready = store.update(task.id, { state: 'running' });
           events.record({ project: task.project, task: task.id, actor: 'system', kind: 'task.ready' });
           changes.announce(task.id, ready);
@@ -109,7 +115,7 @@ export class TaskMonitor {
   }
 
   async #recordRefusals(): Promise<void> {
-    const running = this.#context.store.list().filter((task) => isActive(task) && task.state !== 'creating');
+    const running = this.#context.store.list().filter((task) => isActive(task) && !isComingUp(task));
     for (const task of running) {
       if (this.#stopping.signal.aborted) return;
       await this.#context.refusals.record(task).catch((error: unknown) => this.#warn(error, task));

@@ -1,37 +1,9 @@
-import { z } from 'zod';
 import type { StateDatabase } from '../core/database.ts';
-import { TaskId } from '../core/ids.ts';
+import type { TaskId } from '../core/ids.ts';
 import type { EgressRule } from '../shield/contract.ts';
-import { type Task, TaskMode, TaskState } from './contract.ts';
-
-interface TaskRow {
-  id: string;
-  project: string;
-  name: string;
-  mode: string;
-  agent: string;
-  restricted: number;
-  state: string;
-  container: string;
-  base_branch: string;
-  exit_code: number | null;
-  failure: string | null;
-  created_at: string;
-  started_at: string | null;
-  finished_at: string | null;
-}
-
-/** What whoever made a task said about how its agent is run: the layer that a follow-up keeps. */
-export const TaskSettings = z.object({
-  preset: z.string().optional(),
-  model: z.string().optional(),
-  maxTurns: z.int().optional(),
-  timeoutS: z.int().optional(),
-  instructions: z.string().optional(),
-  subagents: z.array(z.string()).readonly().optional(),
-  restricted: z.boolean().optional(),
-});
-export type TaskSettings = z.infer<typeof TaskSettings>;
+import type { Task } from './contract.ts';
+import { type RunEnd, RunStore } from './run-store.ts';
+import { BeforeRestart, type TaskRow, TaskSettings, toTask } from './task-row.ts';
 
 /** What a task was made of, beside what it is. */
 export interface TaskOrigin {
@@ -40,35 +12,63 @@ export interface TaskOrigin {
   readonly session: string | undefined;
   /** Undefined until one was found. */
   readonly image: string | undefined;
+  /** Where the output of its present start begins in its log, in bytes. */
+  readonly logOffset: number;
 }
 
-export interface TaskIntent {
-  readonly task: Task;
-  readonly prompt: string | undefined;
+interface NewStart {
   readonly tokenHash: Uint8Array;
   readonly settings: TaskSettings;
   readonly session: string | undefined;
+  /** The new run; undefined in modes that have none. */
+  readonly run: { readonly prompt: string } | undefined;
+  readonly webTokenHash: Uint8Array | undefined;
+}
+
+export interface TaskIntent extends NewStart {
+  readonly task: Task;
+}
+
+export interface RestartIntent extends NewStart {
+  readonly id: TaskId;
+  readonly at: string;
+  readonly restricted: boolean;
+  readonly webPort: number | undefined;
+  readonly logOffset: number;
 }
 
 export type TaskChange = Partial<
   Pick<Task, 'state' | 'exitCode' | 'failure' | 'startedAt' | 'finishedAt' | 'baseBranch'>
-> & { readonly image?: string };
+> & { readonly image?: string; readonly session?: string };
 
-/** Tasks, their prompts, gate tokens (hashed) and opened destinations, in the state database. */
+const COLUMNS = {
+  state: 'state',
+  exitCode: 'exit_code',
+  failure: 'failure',
+  startedAt: 'started_at',
+  finishedAt: 'finished_at',
+  baseBranch: 'base_branch',
+  image: 'image',
+  session: 'session',
+} as const;
+
+/** Tasks, their gate tokens (hashed) and opened destinations, in the state database. */
 export class TaskStore {
+  readonly runs: RunStore;
   readonly #database: StateDatabase;
 
   constructor(deps: { readonly database: StateDatabase }) {
     this.#database = deps.database;
+    this.runs = new RunStore(deps);
   }
 
-  insert({ task, prompt, tokenHash, settings, session }: TaskIntent): void {
-    const insert = this.#database.transaction(() => {
+  insert({ task, ...start }: TaskIntent): void {
+    this.#transaction(() => {
       this.#database
         .prepare(
           `INSERT INTO tasks (id, project, name, mode, agent, restricted, state, container, base_branch,
-             created_at, settings, session)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+             created_at, web_port, settings, session, web_token_hash)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         )
         .run(
           task.id,
@@ -81,34 +81,91 @@ export class TaskStore {
           task.container,
           task.baseBranch,
           task.createdAt,
-          JSON.stringify(settings),
-          session ?? null,
+          task.webPort ?? null,
+          ...startColumns(start),
         );
-      this.#database.prepare('INSERT INTO gate_tokens (task, hash) VALUES (?, ?)').run(task.id, tokenHash);
-      if (prompt !== undefined) {
-        this.#database
-          .prepare('INSERT INTO runs (task, prompt, created_at) VALUES (?, ?, ?)')
-          .run(task.id, prompt, task.createdAt);
-      }
+      this.#startWith(task.id, start, task.createdAt);
     });
-    insert.immediate();
   }
 
   update(id: TaskId, change: TaskChange): Task {
-    const columns: Record<string, string | number | null> = {};
-    if (change.state !== undefined) columns['state'] = change.state;
-    if (change.exitCode !== undefined) columns['exit_code'] = change.exitCode;
-    if (change.failure !== undefined) columns['failure'] = change.failure;
-    if (change.startedAt !== undefined) columns['started_at'] = change.startedAt;
-    if (change.finishedAt !== undefined) columns['finished_at'] = change.finishedAt;
-    if (change.baseBranch !== undefined) columns['base_branch'] = change.baseBranch;
-    if (change.image !== undefined) columns['image'] = change.image;
-    const assignments = Object.keys(columns).map((column) => `${column} = ?`);
-    const row = this.#database
-      .prepare<unknown[], TaskRow>(`UPDATE tasks SET ${assignments.join(', ')} WHERE id = ? RETURNING *`)
-      .get(...Object.values(columns), id);
-    if (row === undefined) throw new Error(`task ${id} vanished while it was updated`);
-    return toTask(row);
+    const changed = Object.entries(COLUMNS).flatMap(([key, column]) => {
+      const value = Object.entries(change).find(([name]) => name === key)?.[1];
+      return value === undefined ? [] : [{ column, value }];
+    });
+    return this.#updated(
+      id,
+      changed.map(({ column }) => `${column} = ?`).join(', '),
+      changed.map(({ value }) => value),
+    );
+  }
+
+  /** The conversation of its agent, and of the run in which it named it. */
+  setSession(id: TaskId, run: number, session: string): void {
+    this.#transaction(() => {
+      this.runs.setSession(run, session);
+      this.update(id, { session });
+    });
+  }
+
+  /** The task, and its run where it has one, end together. */
+  end(id: TaskId, change: TaskChange, run: (RunEnd & { readonly id: number }) | undefined): Task {
+    return this.#transaction(() => {
+      if (run !== undefined) this.runs.end(run.id, run);
+      return this.update(id, change);
+    });
+  }
+
+  /**
+   * A task that has ended is to start again: nothing of how it ended shows any more, and none of its old tokens opens
+   * anything. `abandonRestart` makes it what it was.
+   */
+  beginRestart({ id, at, restricted, webPort, logOffset, ...start }: RestartIntent): Task {
+    return this.#transaction(() => {
+      const before = this.#database.prepare<[string], TaskRow>('SELECT * FROM tasks WHERE id = ?').get(id);
+      this.#startWith(id, start, at);
+      return this.#updated(
+        id,
+        `state = 'restarting', before_restart = ?, exit_code = NULL, failure = NULL, finished_at = NULL,
+         started_at = ?, restricted = ?, web_port = ?, log_offset = ?, settings = ?, session = ?,
+         web_token_hash = ?`,
+        [
+          JSON.stringify(BeforeRestart.parse(before)),
+          at,
+          restricted ? 1 : 0,
+          webPort ?? null,
+          logOffset,
+          ...startColumns(start),
+        ],
+      );
+    });
+  }
+
+  /** Its container runs again. */
+  commitRestart(id: TaskId): Task {
+    return this.#updated(id, "state = 'starting', before_restart = NULL", []);
+  }
+
+  /** It is what it was before. `cutOff` is how its run ended; without it there never was one. */
+  abandonRestart(id: TaskId, cutOff?: { readonly at: string; readonly failure: string }): Task {
+    return this.#transaction(() => {
+      const kept = this.#database
+        .prepare<[string], { before_restart: string | null }>('SELECT before_restart FROM tasks WHERE id = ?')
+        .get(id)?.before_restart;
+      if (kept === undefined || kept === null) throw new Error(`task ${id} is not being restarted`);
+      const before = BeforeRestart.parse(JSON.parse(kept));
+      const run = this.runs.last(id);
+      if (run !== undefined && run.endedAt === undefined) {
+        if (cutOff === undefined) this.runs.remove(run.id);
+        else this.runs.end(run.id, { ...run, ...cutOff, endedAt: cutOff.at });
+      }
+      const columns = Object.entries(before);
+      return this.#updated(
+        id,
+        `before_restart = NULL, ${columns.map(([column]) => `${column} = ?`).join(', ')}`,
+        columns.map(([, value]) => value),
+      );
+    });
   }
 
   get(id: string): Task | undefined {
@@ -119,13 +176,18 @@ export class TaskStore {
   /** Undefined for an unknown task. Throws for settings that this release does not understand. */
   origin(id: TaskId): TaskOrigin | undefined {
     const row = this.#database
-      .prepare<[string], { settings: string; session: string | null; image: string | null }>(
-        'SELECT settings, session, image FROM tasks WHERE id = ?',
-      )
+      .prepare<
+        [string],
+        { settings: string; session: string | null; image: string | null; log_offset: number }
+      >('SELECT settings, session, image, log_offset FROM tasks WHERE id = ?')
       .get(id);
     if (row === undefined) return undefined;
-    const settings = TaskSettings.parse(JSON.parse(row.settings));
-    return { settings, session: row.session ?? undefined, image: row.image ?? undefined };
+    return {
+      settings: TaskSettings.parse(JSON.parse(row.settings)),
+      session: row.session ?? undefined,
+      image: row.image ?? undefined,
+      logOffset: row.log_offset,
+    };
   }
 
   withPrefix(prefix: string): readonly Task[] {
@@ -154,6 +216,18 @@ export class TaskStore {
       .get(id)?.hash;
   }
 
+  webTokenHash(id: TaskId): Uint8Array | undefined {
+    return (
+      this.#database
+        .prepare<[string], { web_token_hash: Buffer | null }>('SELECT web_token_hash FROM tasks WHERE id = ?')
+        .get(id)?.web_token_hash ?? undefined
+    );
+  }
+
+  setWebTokenHash(id: TaskId, hash: Uint8Array): void {
+    this.#database.prepare('UPDATE tasks SET web_token_hash = ? WHERE id = ?').run(hash, id);
+  }
+
   egressRules(id: TaskId): readonly EgressRule[] {
     return this.#database
       .prepare<[string], { address: string; port: number; protocol: 'tcp' | 'udp' }>(
@@ -167,23 +241,29 @@ export class TaskStore {
       .prepare('INSERT OR IGNORE INTO egress_rules (task, address, port, protocol) VALUES (?, ?, ?, ?)')
       .run(id, rule.address, rule.port, rule.protocol);
   }
+
+  #startWith(id: TaskId, { tokenHash, run, session }: NewStart, createdAt: string): void {
+    this.#database
+      .prepare('INSERT OR REPLACE INTO gate_tokens (task, hash) VALUES (?, ?)')
+      .run(id, tokenHash);
+    if (run !== undefined) this.runs.insert({ task: id, prompt: run.prompt, session, createdAt });
+  }
+
+  #updated(id: TaskId, assignments: string, values: readonly unknown[]): Task {
+    const row = this.#database
+      .prepare<unknown[], TaskRow>(`UPDATE tasks SET ${assignments} WHERE id = ? RETURNING *`)
+      .get(...values, id);
+    if (row === undefined) throw new Error(`task ${id} vanished while it was updated`);
+    return toTask(row);
+  }
+
+  #transaction<T>(work: () => T): T {
+    return this.#database.transaction(work).immediate();
+  }
 }
 
-function toTask(row: TaskRow): Task {
-  return {
-    id: TaskId.parse(row.id),
-    project: row.project,
-    name: row.name,
-    mode: TaskMode.parse(row.mode),
-    agent: row.agent,
-    restricted: row.restricted === 1,
-    state: TaskState.parse(row.state),
-    container: row.container,
-    baseBranch: row.base_branch,
-    exitCode: row.exit_code ?? undefined,
-    failure: row.failure ?? undefined,
-    createdAt: row.created_at,
-    startedAt: row.started_at ?? undefined,
-    finishedAt: row.finished_at ?? undefined,
-  };
-}
+const startColumns = ({ settings, session, webTokenHash }: NewStart): readonly unknown[] => [
+  JSON.stringify(settings),
+  session ?? null,
+  webTokenHash ?? null,
+];

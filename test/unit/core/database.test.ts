@@ -6,10 +6,15 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { acquireProcessLock, openDatabase } from '../../../src/runtime/core/database.ts';
 import { describeStorageFailure } from '../../../src/runtime/core/errors.ts';
 import { TaskStore } from '../../../src/runtime/tasks/task-store.ts';
+import { EMPTY_SUMMARY } from '../../../src/runtime/transcript/contract.ts';
 import { STATE_VERSION_1 } from '../../support/state-version-1.ts';
+import { STATE_VERSION_2 } from '../../support/state-version-2.ts';
 
 const directory = mkdtempSync('/tmp/tk-db-');
 afterAll(() => rmSync(directory, { recursive: true }));
+
+const newOfTasks = { log_offset: 0, web_port: null, web_token_hash: null, before_restart: null };
+const newOfRuns = { session: null, ended_at: null, exit_code: null, failure: null, summary: null };
 
 describe('the state database', () => {
   it('is made, private, and opens again', () => {
@@ -21,7 +26,7 @@ describe('the state database', () => {
     again.close();
   });
 
-  it('of the release before keeps all it holds, however often its migration is cut short', () => {
+  it('of the first release keeps all it holds, however often its migration is cut short', () => {
     const file = path.join(directory, 'version-1.db');
     const old = new Database(file);
     old.pragma('journal_mode = WAL');
@@ -45,10 +50,10 @@ describe('the state database', () => {
     old.close();
     const migrated = openDatabase(file);
     const [tasks, ...others] = rows(migrated);
-    const added = { settings: '{}', session: null, image: null };
-    expect(tasks).toEqual(before[0]?.map((row) => ({ ...Object(row), ...added })));
-    expect(others).toEqual(before.slice(1));
-    expect(migrated.pragma('user_version', { simple: true })).toBe(2);
+    const ofTasks = { settings: '{}', session: null, image: null, ...newOfTasks };
+    expect(tasks).toEqual(before[0]?.map((row) => ({ ...Object(row), ...ofTasks })));
+    expect(others).toEqual([before[1]?.map((row) => ({ ...Object(row), ...newOfRuns })), ...before.slice(2)]);
+    expect(migrated.pragma('user_version', { simple: true })).toBe(3);
     expect(migrated.pragma('foreign_key_check')).toEqual([]);
     const store = new TaskStore({ database: migrated });
     expect(store.list().map(({ id, state, exitCode }) => [id, state, exitCode])).toEqual([
@@ -57,11 +62,51 @@ describe('the state database', () => {
     ]);
     const [task] = store.list();
     if (task === undefined) throw new Error('none');
-    expect(store.origin(task.id)).toEqual({ settings: {}, session: undefined, image: undefined });
+    expect(store.origin(task.id)).toEqual({
+      settings: {},
+      session: undefined,
+      image: undefined,
+      logOffset: 0,
+    });
     store.remove(task.id);
     expect(migrated.prepare('SELECT count(*) AS n FROM runs').get()).toEqual({ n: 0 });
     migrated.close();
     openDatabase(file).close();
+  });
+
+  it('of the release before keeps its runs, which tell nothing, and can start its tasks again', () => {
+    const file = path.join(directory, 'version-2.db');
+    const old = new Database(file);
+    old.exec(STATE_VERSION_2);
+    old.exec(`
+      INSERT INTO tasks VALUES
+        ('k3f9a', 'demo', 'a', 'headless', 'claude', 0, 'completed', 'demo-run-k3f9a', 'main', 0, NULL, 'T1', 'T2', 'T3',
+         '{"model":"big","timeoutS":60}', '0d0e', 'demo:l2-cli');
+      INSERT INTO runs VALUES (7, 'k3f9a', 'do it', 'T1');
+      INSERT INTO gate_tokens VALUES ('k3f9a', x'00ff');`);
+    old.pragma('user_version = 2');
+    old.close();
+    const migrated = openDatabase(file);
+    const store = new TaskStore({ database: migrated });
+    const [task] = store.list();
+    if (task === undefined) throw new Error('none');
+    expect(task).toMatchObject({ state: 'completed', exitCode: 0, webPort: undefined });
+    expect(store.origin(task.id)).toEqual({
+      settings: { model: 'big', timeoutS: 60 },
+      session: '0d0e',
+      image: 'demo:l2-cli',
+      logOffset: 0,
+    });
+    expect(store.runs.last(task.id)).toMatchObject({
+      number: 1,
+      prompt: 'do it',
+      endedAt: undefined,
+      summary: EMPTY_SUMMARY,
+    });
+    // Its container's home went with it: nothing says that the conversation is still there.
+    expect(store.runs.hasTold(task.id, '0d0e')).toBe(false);
+    expect(migrated.pragma('foreign_key_check')).toEqual([]);
+    migrated.close();
   });
 
   it('of a newer release is refused and left as it is', () => {

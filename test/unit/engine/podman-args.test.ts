@@ -1,11 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import type { ContainerSpec } from '../../../src/runtime/engine/contract.ts';
 import { buildArgs, runArgs } from '../../../src/runtime/engine/podman/podman-args.ts';
+import { PodmanCommands } from '../../../src/runtime/engine/podman/podman-commands.ts';
 import type { GpuGrant } from '../../../src/runtime/gpus/contract.ts';
 import { exampleSpec } from '../../support/example-spec.ts';
 
 const text = (args: readonly string[]): string => `${args.join('\n')}\n`;
 const rootful: Partial<ContainerSpec> = { idMapping: { kind: 'range', hostStart: 200_000, size: 65_536 } };
+
+const exampleStore = {
+  graphRoot: '/store/containers',
+  runRoot: '/run/terok-podman/run',
+  tmpDir: '/run/terok-podman/tmp',
+  containersConf: '/store/containers.conf',
+};
 
 const cdi: GpuGrant = {
   devices: { cdi: ['nvidia.com/gpu=0', 'nvidia.com/gpu=2'], nodes: [], keepGroups: false },
@@ -22,6 +30,9 @@ describe('podman run', () => {
     ['restricted-rootless', exampleSpec({ restricted: true })],
     ['restricted-rootful', { ...exampleSpec({ restricted: true, limits: true }), ...rootful }],
     ['dev-rootless', exampleSpec({ mode: 'dev' })],
+    ['interactive-rootless', exampleSpec({ mode: 'interactive' })],
+    ['web-rootless', exampleSpec({ mode: 'web', relay: true })],
+    ['tool-rootless', exampleSpec({ mode: 'tool' })],
     ['gpu-by-cdi', exampleSpec({ restricted: true, gpu: cdi })],
     ['gpu-by-nodes', exampleSpec({ restricted: true, gpu: nodes })],
     ['no-network', { ...exampleSpec({ restricted: true }), network: { kind: 'none' } }],
@@ -39,7 +50,9 @@ describe('podman run', () => {
   it('adds a GPU and nothing else that a container without one does not have', () => {
     const without = new Set(runArgs(exampleSpec({ restricted: true })));
     const more = (gpu: GpuGrant) =>
-      runArgs(exampleSpec({ restricted: true, gpu })).filter((arg) => !without.has(arg));
+      runArgs(exampleSpec({ restricted: true, gpu })).filter(
+        (arg) => !without.has(arg) && !arg.startsWith('--label=ai.terok.spec='),
+      );
     expect(more(cdi)).toEqual(['--device=nvidia.com/gpu=0', '--device=nvidia.com/gpu=2']);
     expect(more(nodes)).toEqual([
       '--device=/dev/dri/renderD128',
@@ -68,4 +81,11 @@ it('podman build', async () => {
     buildArguments: {},
   });
   await expect(text(args)).toMatchFileSnapshot('../../golden/podman/build.txt');
+});
+
+it('podman start is told the name and nothing else, for the container is as it was made', async () => {
+  const commands = new PodmanCommands({ paths: exampleStore });
+  await expect(text(commands.start('--privileged').args)).toMatchFileSnapshot(
+    '../../golden/podman/start.txt',
+  );
 });

@@ -3,6 +3,7 @@ import {
   parseContainers,
   parseImageLabels,
   parseInfo,
+  parseStarted,
 } from '../../../src/runtime/engine/podman/podman-output.ts';
 
 const inspect = (state: object) =>
@@ -61,6 +62,16 @@ describe('what Podman says of containers', () => {
       'could not inspect',
     );
     expect(parseImageLabels(ok('[{"Labels":null}]'))).toEqual({});
+  });
+
+  it('a container that is not there cannot be started; any other refusal is thrown with its reason', () => {
+    expect(parseStarted(ok('demo-run-k3f9a\n'))).toBe(true);
+    const gone = 'Error: no container with name or ID "x" found: no such container';
+    expect(parseStarted({ stdout: '', stderr: gone, exitCode: 125 })).toBe(false);
+    const broken = 'Error: unable to start container "x": mount source is gone';
+    expect(() => parseStarted({ stdout: '', stderr: broken, exitCode: 125 })).toThrow(
+      'could not be started again',
+    );
   });
 
   it('that cannot be read is an error, not a guess', () => {

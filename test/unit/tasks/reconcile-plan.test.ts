@@ -3,7 +3,7 @@ import type { ContainerState } from '../../../src/runtime/engine/contract.ts';
 import type { TaskState } from '../../../src/runtime/tasks/contract.ts';
 import { TaskState as States } from '../../../src/runtime/tasks/contract.ts';
 import { planRepairs } from '../../../src/runtime/tasks/reconcile-plan.ts';
-import { canBecome, endingOf } from '../../../src/runtime/tasks/state.ts';
+import { canBecome } from '../../../src/runtime/tasks/state.ts';
 import { exampleTask } from '../../support/example-spec.ts';
 
 const container = (change: Partial<ContainerState> = {}): ContainerState => ({
@@ -43,6 +43,43 @@ describe('what the next start makes of a task', () => {
     expect(repairs.map(({ kind }) => kind)).toEqual(expected);
   });
 
+  const INTENT = '2030-01-01T10:00:00.000Z';
+  const before = { startedAt: '2030-01-01T09:00:00.000Z' };
+  const after = { startedAt: '2030-01-01T10:00:00.123Z' };
+
+  it.each<[string, ContainerState | undefined, string[]]>([
+    ['has no container', undefined, ['abandon', 'lower-shield', 'remove-services']],
+    [
+      'has the container that ended before',
+      container({ ...before, status: 'exited' }),
+      ['abandon', 'lower-shield', 'remove-services'],
+    ],
+    [
+      'has one that was made and not started',
+      container({ status: 'created' }),
+      ['abandon', 'lower-shield', 'remove-services'],
+    ],
+    [
+      'has one that somebody started before',
+      container(before),
+      ['abandon', 'lower-shield', 'remove-services'],
+    ],
+    ['has one that runs since', container(after), ['resume']],
+    [
+      'has one that ran since and ended',
+      container({ ...after, status: 'exited', exitCode: 3 }),
+      ['finish', 'lower-shield', 'remove-services'],
+    ],
+  ])('that was being started again and %s', (_, found, expected) => {
+    const repairs = planRepairs({
+      tasks: [exampleTask({ state: 'restarting', startedAt: INTENT })],
+      containers: found === undefined ? [] : [found],
+      raised: ['k3f9a'],
+      services: ['k3f9a'],
+    });
+    expect(repairs.map(({ kind }) => kind)).toEqual(expected);
+  });
+
   it('removes what belongs to no task', () => {
     expect(planRepairs({ tasks: [], containers: [container()], raised: ['z9zzz'], services: [] })).toEqual([
       { kind: 'remove-container', id: 'k3f9a', name: 'demo-run-k3f9a' },
@@ -51,50 +88,12 @@ describe('what the next start makes of a task', () => {
   });
 });
 
-describe('how a task ended', () => {
-  it.each<[TaskState, ContainerState | undefined, object]>([
-    ['running', container({ status: 'exited' }), { state: 'completed', exitCode: 0, failure: undefined }],
-    ['running', exited, { state: 'failed', exitCode: 3, failure: 'the agent ended with exit code 3' }],
-    [
-      'running',
-      container({ exitCode: 124 }),
-      { state: 'failed', failure: 'it did not finish within its time limit' },
-    ],
-    [
-      'running',
-      container({ exitCode: 137, wasOutOfMemory: true }),
-      { failure: 'it used more memory than its limit and was killed' },
-    ],
-    ['running', container({ exitCode: 137 }), { failure: 'it was killed' }],
-    ['starting', container({ exitCode: 70 }), { failure: 'its workspace could not be cloned from the gate' }],
-    ['stopping', container({ exitCode: 143 }), { state: 'stopped', exitCode: 143, failure: undefined }],
-    [
-      'running',
-      undefined,
-      { state: 'failed', exitCode: undefined, failure: 'its container was removed from outside' },
-    ],
-  ])('%s', (state, found, expected) => {
-    expect(endingOf({ state, mode: 'headless' }, found)).toMatchObject(expected);
-  });
-
-  it('of a debugging shell is that the person left it, whatever its last command gave', () => {
-    const shell = { state: 'running', mode: 'dev' } as const;
-    expect(endingOf(shell, container({ exitCode: 130 }))).toEqual({
-      state: 'completed',
-      exitCode: 130,
-      failure: undefined,
-    });
-    expect(endingOf(shell, container({ exitCode: 137, wasOutOfMemory: true })).state).toBe('failed');
-    expect(endingOf({ ...shell, state: 'starting' }, container({ exitCode: 70 }))).toMatchObject({
-      state: 'failed',
-      failure: 'its workspace could not be cloned from the gate',
-    });
-    expect(endingOf({ ...shell, state: 'stopping' }, container({ exitCode: 143 })).state).toBe('stopped');
-  });
-
-  it('can always be deleted, and from an ending leads nowhere else', () => {
+describe('what a task may become', () => {
+  it('can always be deleted, and from an ending leads only to another start', () => {
     for (const state of States.options) expect(canBecome(state, 'deleting')).toBe(state !== 'deleting');
-    expect(canBecome('completed', 'running')).toBe(false);
+    for (const state of ['completed', 'failed', 'stopped'] as const)
+      expect(States.options.filter((next) => canBecome(state, next))).toEqual(['restarting', 'deleting']);
+    expect(canBecome('restarting', 'running')).toBe(false);
     expect(canBecome('creating', 'running')).toBe(false);
   });
 });

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -12,6 +13,7 @@ import {
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentConfigFile } from '../../../src/runtime/agents/contract.ts';
+import { Secret } from '../../../src/runtime/core/secret.ts';
 import { TaskFilesStore } from '../../../src/runtime/tasks/task-files-store.ts';
 import { exampleTask } from '../../support/example-spec.ts';
 import { gid, runner, type TestHost, testHost, uid } from '../../support/host.ts';
@@ -69,12 +71,24 @@ describe('what an agent is told', () => {
     const { agentConfig } = store.pathsOf(task);
     const precious = path.join(host.directory, 'precious');
     mkdirSync(precious, { mode: 0o700 });
+    writeFileSync(path.join(precious, 'claude'), 'mine');
+    mkdirSync(agentConfig);
     symlinkSync(precious, path.join(agentConfig, 'bin'));
-    await expect(store.writeConfig(task, [file({ path: 'bin/claude' })])).rejects.toThrow(
-      'bin is not a directory',
-    );
-    expect(readdirSync(precious)).toEqual([]);
+    await store.writeConfig(task, [file({ path: 'bin/claude' })]);
+    rmSync(agentConfig, { recursive: true });
+    symlinkSync(precious, agentConfig);
+    await store.writeConfig(task, [file({ path: 'claude' })]);
+    expect(lstatSync(agentConfig).isDirectory()).toBe(true);
+    expect(readFileSync(path.join(agentConfig, 'claude'), 'utf8')).toBe('Be brief.\n');
+    expect(readFileSync(path.join(precious, 'claude'), 'utf8')).toBe('mine');
+    expect(readdirSync(precious)).toEqual(['claude']);
     expect(mode(precious)).toBe(0o700);
+  });
+
+  it('holds nothing of an earlier start that is not told any more', async () => {
+    await store.writeConfig(task, [file({}), file({ path: 'bin/claude', isExecutable: true })]);
+    await store.writeConfig(task, [file({})]);
+    expect(readdirSync(store.pathsOf(task).agentConfig)).toEqual(['instructions.md']);
   });
 
   it.each(['../escaped', '..', 'a/../../escaped', '.'])(
@@ -103,4 +117,26 @@ it('what an agent leaves in its own directory is removed and never followed', as
   await store.remove(task);
   expect(existsSync(root)).toBe(false);
   expect(readFileSync(path.join(precious, 'file'), 'utf8')).toBe('mine');
+});
+
+describe('a real credential', () => {
+  it('lies in a file of its own for as long as it is needed, and is never printed', async () => {
+    const secrets = new Map([['API_KEY', new Secret('s3cret')]]);
+    await store.writeSecrets(task, secrets);
+    const file = path.join(store.pathsOf(task).services, 'environment/API_KEY');
+    expect(readFileSync(file, 'utf8')).toBe('s3cret');
+    expect(mode(file)).toBe(0o644);
+    // Nobody else of this machine comes that far.
+    expect(mode(host.paths.services)).toBe(0o700);
+    expect(JSON.stringify([...secrets])).not.toContain('s3cret');
+    await store.removeSecrets(task);
+    await store.removeSecrets(task);
+    expect(existsSync(path.dirname(file))).toBe(false);
+  });
+});
+
+it('a log that is not there yet has no size', async () => {
+  expect(await store.logSize(task)).toBe(0);
+  writeFileSync(store.pathsOf(task).log, 'four');
+  expect(await store.logSize(task)).toBe(4);
 });

@@ -6,7 +6,8 @@ import type {
   Agents,
   Person,
 } from '../../../src/runtime/agents/contract.ts';
-import { RosterFile } from '../../../src/runtime/agents/contract.ts';
+import { RosterFile, type ToolFile, type WebProgramFile } from '../../../src/runtime/agents/contract.ts';
+import { Tool, WebProgram } from '../../../src/runtime/agents/roster-schema.ts';
 import type {
   Config,
   GlobalConfig,
@@ -15,19 +16,33 @@ import type {
 } from '../../../src/runtime/config/contract.ts';
 import { NotFoundError } from '../../../src/runtime/core/errors.ts';
 import { ProjectId } from '../../../src/runtime/core/ids.ts';
+import { Secret } from '../../../src/runtime/core/secret.ts';
 import { type Project, ProjectFile, type Projects } from '../../../src/runtime/projects/contract.ts';
+import type { CreateTaskInput } from '../../../src/runtime/tasks/contract.ts';
 import { TaskPlanner } from '../../../src/runtime/tasks/task-planner.ts';
+import { exampleTask } from '../../support/example-spec.ts';
 
 const run: AgentRun = {
   command: ['run'],
   prompt: 'hello',
   environment: {},
   files: [],
+  state: [],
+  firstState: [],
   session: 's1',
   warnings: ['no turns'],
 };
 
-function agentFile(name: string): AgentFile {
+const phantom = {
+  route: {
+    prefix: 'claude',
+    upstream: 'https://api.example',
+    auth: { api_key: { header: 'x-api-key' } },
+  },
+  phantom: { api_key: { env: { API_KEY: '{token}', API_URL: '{base_url}' } } },
+};
+
+function agentFile(name: string, more: Readonly<Record<string, unknown>> = {}): AgentFile {
   const entry = RosterFile.parse({
     kind: 'agent',
     name,
@@ -37,10 +52,32 @@ function agentFile(name: string): AgentFile {
     install: {},
     git: { name, email: `${name}@agent.invalid` },
     headless: { command: [name] },
+    ...more,
   });
   if (entry.kind !== 'agent') throw new Error('a tool');
   return entry;
 }
+
+const tool: ToolFile = Tool.parse({
+  kind: 'tool',
+  name: 'rabbit',
+  title: 'Rabbit',
+  description: 'Reviews.',
+  binary: 'rabbit-cli',
+  install: {},
+  files: [{ path: '/etc/rabbit.json', content: '{}' }],
+  sidecar: { env: { RABBIT_KEY: 'key' } },
+});
+const webProgram: WebProgramFile = WebProgram.parse({
+  kind: 'web',
+  name: 'toad',
+  title: 'Toad',
+  description: 'In the browser.',
+  binary: 'toad',
+  install: {},
+  command: ['toad', 'serve', '--port={port}', '--url={public_url}'],
+  env: { TOAD_THEME: 'dark' },
+});
 
 /** A planner on small stand-ins that remember what they were asked. */
 function planner(given: {
@@ -48,26 +85,31 @@ function planner(given: {
   readonly global?: Partial<GlobalConfig>;
   readonly resolved?: Partial<RunSettings>;
   readonly human?: Person;
+  readonly key?: string;
 }) {
-  const asked: { resolve: ResolveInput[]; plan: AgentRunInput[] } = { resolve: [], plan: [] };
+  const asked: { resolve: ResolveInput[]; plan: AgentRunInput[]; repositories: string[] } = {
+    resolve: [],
+    plan: [],
+    repositories: [],
+  };
   const project: Project = {
     id: ProjectId.parse('demo'),
     file: '/config/projects/demo/project.yml',
     directory: '/config/projects/demo',
+    isRepository: false,
     settings: ProjectFile.parse({ git: { upstream_url: 'https://git.example/x.git' }, ...given.project }),
   };
   const agents: Agents = {
-    roster: async () => ({ entries: [agentFile('claude'), agentFile('codex')], broken: [] }),
+    roster: async () => ({ entries: [agentFile('claude', phantom), agentFile('codex'), tool], broken: [] }),
     agent: async (name) => {
       if (name === 'nobody') throw new NotFoundError('No agent named "nobody"');
       return agentFile(name);
     },
-    tool: async () => {
-      throw new NotFoundError('no tools here');
-    },
+    tool: async () => tool,
+    webProgram: async () => webProgram,
     plan: (input) => {
       asked.plan.push(input);
-      return { ...run, prompt: input.prompt };
+      return { ...run, command: input.prompt === undefined ? undefined : ['run'], prompt: input.prompt };
     },
   };
   const config: Config = {
@@ -111,10 +153,18 @@ function planner(given: {
         ...projects,
         list: async () => ({ projects: [], broken: [] }),
         create: async () => project,
+        forRepository: async (url) => {
+          asked.repositories.push(url);
+          return { ...project, id: ProjectId.parse('repo-x'), isRepository: true };
+        },
       },
       agents,
       config,
       identity: { of: async () => given.human },
+      vault: {
+        credential: async () =>
+          given.key === undefined ? undefined : new Map([['key', new Secret(given.key)]]),
+      },
     }),
   };
 }
@@ -126,7 +176,7 @@ describe('the agent of a task', () => {
     ['claude', {}, {}, 'claude'],
   ])('is %s', async (_, input, project, expected) => {
     const plan = await planner({ project }).planner.plan({ project: 'demo', ...input });
-    expect(plan.agent.name).toBe(expected);
+    expect(plan.agent).toBe(expected);
   });
 
   it('is refused when nobody knows it', async () => {
@@ -212,7 +262,7 @@ describe('a debugging shell', () => {
 
   it('is a mode of its own, whose commits are the work of the person', async () => {
     const { planner: plans, asked } = planner({ human });
-    expect((await plans.plan({ project: 'demo', dev: true })).mode).toBe('dev');
+    expect((await plans.plan({ project: 'demo', mode: 'dev' })).mode).toBe('dev');
     expect(asked.plan[0]).toMatchObject({ authorship: 'human', human, prompt: undefined });
   });
 
@@ -220,15 +270,140 @@ describe('a debugging shell', () => {
     const { planner: plans, asked } = planner({
       project: { git: { upstream_url: '/x.git', authorship: 'agent' } },
     });
-    await plans.plan({ project: 'demo', dev: true });
+    await plans.plan({ project: 'demo', mode: 'dev' });
     expect(asked.plan[0]).toMatchObject({ authorship: 'agent', human: undefined });
   });
 
   it('takes no prompt', async () => {
-    await expect(planner({}).planner.plan({ project: 'demo', dev: true, prompt: 'x' })).rejects.toMatchObject(
-      {
-        code: 'INVALID_INPUT',
-      },
-    );
+    await expect(
+      planner({}).planner.plan({ project: 'demo', mode: 'dev', prompt: 'x' }),
+    ).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    });
+  });
+});
+
+describe('what a task is asked to be', () => {
+  const project = 'demo';
+  it.each<[string, CreateTaskInput, string]>([
+    ['neither project nor repository', {}, 'needs a project, or a repository'],
+    ['both', { project, repo: '/x.git' }, 'not both'],
+    ['headless without a prompt', { project, mode: 'headless' }, 'needs a prompt'],
+    ['interactive with one', { project, mode: 'interactive', prompt: 'x' }, 'takes no prompt'],
+    ['web with one', { project, mode: 'web', prompt: 'x' }, 'takes no prompt'],
+    ['headless with a port', { project, prompt: 'x', web: { port: 20_000 } }, 'no address for a browser'],
+    ['a tool without a name', { project, mode: 'tool' }, 'needs a tool'],
+    ['headless with a tool', { project, prompt: 'x', tool: { name: 'rabbit', args: [] } }, 'runs no tool'],
+    [
+      'a tool with a model',
+      { project, mode: 'tool', tool: { name: 'rabbit', args: [] }, model: 'big' },
+      'takes no model',
+    ],
+    ['a repository with a debugging shell', { repo: '/x.git', mode: 'dev' }, 'no debugging image'],
+    ['a branch that is an option', { project, branch: '--upload-pack=x' }, 'begins with "-"'],
+  ])('is refused when it is %s', async (_, input, message) => {
+    await expect(planner({}).planner.plan(input)).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it.each<[CreateTaskInput, string]>([
+    [{ project, prompt: 'x' }, 'headless'],
+    [{ project }, 'interactive'],
+    [{ project, mode: 'web' }, 'web'],
+  ])('%j is %s', async (input, mode) => {
+    expect((await planner({}).planner.plan(input)).mode).toBe(mode);
+  });
+
+  it('of a repository without a project, is a task of the project that stands for it', async () => {
+    const { planner: plans, asked } = planner({});
+    const plan = await plans.plan({ repo: 'https://git.example/y.git', prompt: 'x', branch: 'work' });
+    expect(asked.repositories).toEqual(['https://git.example/y.git']);
+    expect(plan).toMatchObject({
+      project: { id: 'repo-x', isRepository: true },
+      settings: { branch: 'work' },
+    });
+  });
+});
+
+describe('a model server of this machine', () => {
+  it('is where every agent is pointed to that takes a key, with a token worth nothing', async () => {
+    const relay = { relay: { endpoint: 'tcp://127.0.0.1:8090' } };
+    const { planner: plans, asked } = planner({ project: relay });
+    await plans.plan({ project: 'demo', prompt: 'x' });
+    expect([...(asked.plan[0]?.endpoints ?? [])]).toEqual([
+      ['claude', { baseUrl: 'http://localhost:9419', token: 'terok-relay', kind: 'api_key' }],
+    ]);
+    const { planner: without, asked: askedWithout } = planner({});
+    await without.plan({ project: 'demo', prompt: 'x' });
+    expect(askedWithout.plan[0]?.endpoints.size).toBe(0);
+  });
+});
+
+describe('a tool', () => {
+  const input = {
+    project: 'demo',
+    mode: 'tool',
+    tool: { name: 'rabbit', args: ['review', '--', '$(x)'] },
+  } as const;
+
+  it('gets its arguments as they are, its own files, and its real credential, which nothing prints', async () => {
+    const plan = await planner({ key: 's3cret' }).planner.plan(input);
+    expect(plan).toMatchObject({
+      agent: 'rabbit',
+      program: ['rabbit-cli', 'review', '--', '$(x)'],
+      timeoutS: 600,
+      prompt: undefined,
+      settings: { toolArgs: ['review', '--', '$(x)'] },
+    });
+    expect(plan.run).toMatchObject({
+      environment: {},
+      state: [],
+      files: [{ path: 'managed/etc/rabbit.json', mountedAt: '/etc/rabbit.json' }],
+    });
+    expect(plan.secrets.get('RABBIT_KEY')?.reveal()).toBe('s3cret');
+    expect(JSON.stringify([plan, [...plan.secrets]])).not.toContain('s3cret');
+  });
+
+  it('without a credential is refused, with what to do', async () => {
+    await expect(planner({}).planner.plan(input)).rejects.toMatchObject({
+      code: 'HOST_UNSUPPORTED',
+      hint: expect.stringContaining('terok-mcp auth rabbit'),
+    });
+  });
+});
+
+describe('a web task', () => {
+  it('runs its program, told where to listen, among everything that agents are told', async () => {
+    const plan = await planner({}).planner.plan({ project: 'demo', mode: 'web', agent: 'codex' });
+    expect(plan).toMatchObject({
+      agent: 'toad',
+      webAgent: 'codex',
+      program: ['toad', 'serve', '--port=8080', '--url={public_url}'],
+      settings: { agent: 'codex' },
+    });
+    expect(plan.run.environment).toEqual({ TOAD_THEME: 'dark' });
+  });
+});
+
+describe('a task that starts again', () => {
+  it('is planned from the files of now, with what was said of it and the conversation to go on with', async () => {
+    const { planner: plans, asked } = planner({ project: { run: { timeout: 77 } } });
+    const plan = await plans.planAgain(exampleTask({ agent: 'codex' }), {
+      settings: { model: 'big', restricted: true, gate: false },
+      prompt: 'more',
+      session: 's0',
+    });
+    expect(plan).toMatchObject({
+      agent: 'codex',
+      mode: 'headless',
+      restricted: true,
+      prompt: 'more',
+      resumed: 's0',
+      settings: { model: 'big', gate: false },
+    });
+    expect(asked.plan[0]).toMatchObject({ session: 's0', prompt: 'more', agent: { name: 'codex' } });
+    expect(asked.resolve[0]?.scopes[0]?.layer).toEqual({ timeout: { _default: 77 } });
   });
 });

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command, CommandRunner } from '../../core/command.ts';
-import { CommandError, ConflictError, HostError } from '../../core/errors.ts';
+import { CommandError, ConflictError, HostError, NotFoundError } from '../../core/errors.ts';
 import { makePrivateDir } from '../../core/files.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Paths } from '../../core/paths.ts';
@@ -75,6 +75,11 @@ export class PodmanEngine implements ContainerEngine {
       if (!(explained instanceof ConflictError)) await this.#removeFailed(spec.name);
       throw explained;
     }
+  }
+
+  async start(name: string, signal?: AbortSignal): Promise<void> {
+    if (await this.#run(this.#commands.start(name), signal)) return;
+    throw new NotFoundError(`There is no container named ${name}`);
   }
 
   async stop(name: string, graceS: number, signal?: AbortSignal): Promise<void> {

@@ -87,6 +87,13 @@ export function parseImageLabels({
   return parseJson(ImageInspect, stdout, 'podman image inspect')[0]?.Labels ?? {};
 }
 
+/** False for a container that is not there; anything else Podman complains about is thrown. */
+export function parseStarted({ stderr, exitCode }: CommandOutput): boolean {
+  if (exitCode === 0) return true;
+  if (/no such container|no container with name or ID/i.test(stderr)) return false;
+  throw new CommandError('A container could not be started again', { details: cleanTail(stderr) });
+}
+
 export const parseNames = ({ stdout }: CommandOutput): readonly string[] =>
   stdout.split('\n').filter((line) => line !== '');
 
