@@ -15,6 +15,7 @@ import type {
   Roster,
   RosterEntry,
   ToolFile,
+  WebProgramFile,
 } from './contract.ts';
 import { type ReadRoster, readRoster } from './roster.ts';
 
@@ -52,14 +53,21 @@ export class AgentLoader implements Agents {
     const roster = await this.#read();
     const entry = find(roster, name, 'agent');
     if (entry.kind === 'agent') return entry;
-    throw new NotFoundError(`"${name}" is a tool, not an agent`, { hint: known(roster, 'agent') });
+    throw ofAnotherKind(roster, entry, 'agent');
   }
 
   async tool(name: string): Promise<ToolFile> {
     const roster = await this.#read();
     const entry = find(roster, name, 'tool');
     if (entry.kind === 'tool') return entry;
-    throw new NotFoundError(`"${name}" is an agent, not a tool`, { hint: known(roster, 'tool') });
+    throw ofAnotherKind(roster, entry, 'tool');
+  }
+
+  async webProgram(name: string): Promise<WebProgramFile> {
+    const roster = await this.#read();
+    const entry = find(roster, name, 'web');
+    if (entry.kind === 'web') return entry;
+    throw ofAnotherKind(roster, entry, 'web');
   }
 
   plan(input: AgentRunInput): AgentRun {
@@ -83,7 +91,7 @@ function find(roster: ReadRoster, name: string, kind: Kind): RosterEntry {
   const entry = roster.entries.get(name);
   if (entry !== undefined) return entry;
   const near = nearestNames(name, namesOf(roster, kind));
-  throw new NotFoundError(`There is no ${kind} named "${cleanLine(name, 64)}"`, {
+  throw new NotFoundError(`There is no ${CALLED[kind].one} named "${cleanLine(name, 64)}"`, {
     hint: near.length > 0 ? `Did you mean ${near.join(' or ')}?` : known(roster, kind),
   });
 }
@@ -91,8 +99,19 @@ function find(roster: ReadRoster, name: string, kind: Kind): RosterEntry {
 const namesOf = ({ entries }: ReadRoster, kind: Kind): readonly string[] =>
   [...entries.values()].filter((entry) => entry.kind === kind).map(({ name }) => name);
 
+const CALLED = {
+  agent: { a: 'an agent', one: 'agent' },
+  tool: { a: 'a tool', one: 'tool' },
+  web: { a: 'a web program', one: 'web program' },
+} as const satisfies Record<Kind, object>;
+
 const known = (roster: ReadRoster, kind: Kind): string =>
-  `Known ${kind}s: ${namesOf(roster, kind).join(', ')}.`;
+  `Known ${CALLED[kind].one}s: ${namesOf(roster, kind).join(', ')}.`;
+
+const ofAnotherKind = (roster: ReadRoster, { name, kind }: RosterEntry, wanted: Kind): NotFoundError =>
+  new NotFoundError(`"${name}" is ${CALLED[kind].a}, not ${CALLED[wanted].a}`, {
+    hint: known(roster, wanted),
+  });
 
 async function loadSources(directory: string): Promise<readonly AgentSource[]> {
   const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {

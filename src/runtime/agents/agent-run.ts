@@ -2,7 +2,7 @@ import { cleanLine } from '../core/untrusted-text.ts';
 import { fill } from './agent-channels.ts';
 import { configFiles } from './config-files.ts';
 import type { AgentRun, AgentRunInput } from './contract.ts';
-import { headlessRun, modelEnvironment } from './headless-command.ts';
+import { headlessRun, modelEnvironment, modelName } from './headless-command.ts';
 import { runEnvironment } from './run-environment.ts';
 
 /** Settles how an agent is run (pure but for `newSession`, a fresh UUID). Throws InvalidInputError for a contradiction. */
@@ -13,16 +13,23 @@ export function planAgentRun(input: AgentRunInput, newSession: () => string): Ag
     prompt: headless?.prompt,
     environment: runEnvironment(input, headless?.environment ?? modelEnvironment(input)),
     files: configFiles(input),
+    state: input.agent.state,
+    firstState: Object.entries(input.agent.first_state).map(([path, value]) => ({
+      path,
+      content: `${JSON.stringify(value, undefined, 2)}\n`,
+    })),
     session: headless?.session,
     warnings: headless?.warnings ?? interactiveWarnings(input),
   };
 }
 
 /** Whoever starts the agent by hand is told what only a headless run would hand over. */
-function interactiveWarnings({ agent, settings }: AgentRunInput): readonly string[] {
+function interactiveWarnings(input: AgentRunInput): readonly string[] {
+  const { agent, settings } = input;
   const { title, instructions, headless } = agent;
   const { model, subagents } = settings;
-  const flags = model === undefined ? [] : fill(headless.options.model ?? [], { model });
+  const flags =
+    model === undefined ? [] : fill(headless.options.model ?? [], { model: modelName(input, model) });
   return [
     ...(instructions.via === 'prompt' && settings.hasCustomInstructions
       ? [

@@ -10,6 +10,7 @@ import type { AgentConfigFile, AgentRunInput } from './contract.ts';
 import { managedFiles } from './managed-files.ts';
 import { opencodeConfig } from './opencode-config.ts';
 import { isLoose } from './subagent-modes.ts';
+import { toadAgents } from './toad-agents.ts';
 import { renderWrapper } from './wrapper-script.ts';
 
 /** So that what refers to the file never refers to nothing. */
@@ -36,14 +37,16 @@ export function configFiles(input: AgentRunInput): readonly AgentConfigFile[] {
           opencodeFile(one),
           opencodeConfig(one, {
             isRestricted: input.isRestricted,
+            endpoints: input.endpoints,
             model: one.name === agent.name ? settings.model : undefined,
           }),
         ),
       ),
     ...managedFiles(input),
+    ...toadAgents(input).map(({ path, content }) => plain(path, content)),
     ...roster
-      // A tool with a real credential runs in an image of its own.
-      .filter((entry) => entry.kind === 'agent' || entry.sidecar === undefined)
+      // A tool with a real credential runs in an image of its own; a web program is started by us alone.
+      .filter((entry) => entry.kind === 'agent' || (entry.kind === 'tool' && entry.sidecar === undefined))
       .map((entry) => ({
         ...plain(
           wrapperFile(entry),

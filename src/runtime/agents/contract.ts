@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import type { RunSettings } from '../config/contract.ts';
-import { Agent, Tool } from './roster-schema.ts';
+import type { CredentialKind } from './credential-schemas.ts';
+import { Agent, Tool, WebProgram } from './roster-schema.ts';
 
 /** One file of the roster: everything about an agent or tool that is data. */
-export const RosterFile = z.discriminatedUnion('kind', [Agent, Tool]);
+export const RosterFile = z.discriminatedUnion('kind', [Agent, Tool, WebProgram]);
 export type RosterEntry = z.infer<typeof RosterFile>;
 export type AgentFile = z.infer<typeof Agent>;
 export type ToolFile = z.infer<typeof Tool>;
+export type WebProgramFile = z.infer<typeof WebProgram>;
 
 /** A person's own file that cannot be used. */
 export interface AgentProblem {
@@ -56,6 +58,19 @@ export interface AgentRunInput {
   readonly prompt: string | undefined;
   /** Conversation to go on with; absent: a new one. */
   readonly session: string | undefined;
+  /** Where its API calls go instead of its vendor, by name of the entry; none: as it comes. */
+  readonly endpoints: ReadonlyMap<string, ApiEndpoint>;
+}
+
+/** An address inside the container that stands for the vendor's, and what opens it there. */
+export interface ApiEndpoint {
+  /** Like http://localhost:9419, without a slash at the end. */
+  readonly baseUrl: string;
+  /** Worth nothing anywhere else: it may be read by whoever is in the container. */
+  readonly token: string;
+  readonly kind: CredentialKind;
+  /** The same as a unix socket of the container, for programs that speak no TCP. */
+  readonly socket?: string | undefined;
 }
 
 /** One run of an agent as values: nothing has been written or started. */
@@ -66,6 +81,10 @@ export interface AgentRun {
   readonly prompt: string | undefined;
   readonly environment: Readonly<Record<string, string>>;
   readonly files: readonly AgentConfigFile[];
+  /** Directories below /home/dev that are the task's own and outlive its container. */
+  readonly state: readonly string[];
+  /** Files in them, for a task that has none yet. */
+  readonly firstState: readonly { readonly path: string; readonly content: string }[];
   /** Id chosen by us for a new conversation; undefined where the agent chooses or has none. */
   readonly session: string | undefined;
   /** What was asked for and this agent cannot do, in our own words. */
@@ -79,6 +98,8 @@ export interface Agents {
   agent(name: string): Promise<AgentFile>;
   /** The same for a tool. */
   tool(name: string): Promise<ToolFile>;
+  /** The same for a web program. */
+  webProgram(name: string): Promise<WebProgramFile>;
   /** Settles how an agent is run (pure but for a fresh session id). Throws InvalidInputError for a contradiction. */
   plan(input: AgentRunInput): AgentRun;
 }

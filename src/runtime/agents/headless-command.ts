@@ -9,6 +9,7 @@ import {
   wrapperFile,
 } from './agent-channels.ts';
 import type { AgentRunInput } from './contract.ts';
+import { opencodeProvider } from './opencode-config.ts';
 import { heldBack } from './subagent-modes.ts';
 
 export interface HeadlessRun {
@@ -32,7 +33,7 @@ export function headlessRun(input: AgentRunInput, prompt: string, newSession: ()
 
   if (settings.model !== undefined) {
     if (options.model !== undefined)
-      args.push(...fill(options.model, { model: usable('model', settings.model) }));
+      args.push(...fill(options.model, { model: modelName(input, usable('model', settings.model)) }));
     else if (model_env === undefined)
       warnings.push(
         `${agent.title} cannot be told which model to use; "${cleanLine(settings.model, 100)}" is ignored.`,
@@ -73,6 +74,12 @@ export function headlessRun(input: AgentRunInput, prompt: string, newSession: ()
     environment,
     warnings: warning === undefined ? warnings : [...warnings, warning],
   };
+}
+
+/** As the agent knows it: OpenCode wants the provider in front, which a caller need not know. */
+export function modelName({ agent, endpoints }: AgentRunInput, model: string): string {
+  const isOthers = agent.opencode !== undefined && agent.opencode.base_url === undefined;
+  return isOthers && endpoints.has(agent.name) ? `${opencodeProvider(agent)}/${model}` : model;
 }
 
 /** The model, for an agent that reads it from a variable however it is started. */

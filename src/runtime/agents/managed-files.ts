@@ -3,6 +3,8 @@ import { InvalidInputError } from '../core/errors.ts';
 import { approvalsOf, isAgent } from './agent-channels.ts';
 import { sessionHook } from './claude-hook.ts';
 import type { AgentConfigFile, AgentRunInput, RosterEntry } from './contract.ts';
+import { CredentialKind } from './credential-schemas.ts';
+import { type Phantoms, phantomsOf } from './phantoms.ts';
 
 /** One contribution to a file that agents read at a place of their own, like /etc/codex/managed_config.toml. */
 interface Fragment {
@@ -16,14 +18,26 @@ type Joined =
   | { readonly content: string; readonly problem?: undefined }
   | { readonly names: readonly string[]; readonly problem: string };
 
-type Told = Pick<AgentRunInput, 'isRestricted'> & { readonly instructions: string };
+type Told = Pick<AgentRunInput, 'isRestricted'> & {
+  readonly instructions: string;
+  readonly phantoms: (entry: RosterEntry) => Pick<Phantoms, 'files'>;
+};
 
 /**
  * Files at places of the agents' own choosing, each once, however many contribute to it: what is always there,
  * approvals, hooks and instructions. Throws InvalidInputError when two cannot both be so.
  */
-export function managedFiles({ roster, isRestricted, settings }: AgentRunInput): readonly AgentConfigFile[] {
-  const byPath = fragmentsByPath(roster, { isRestricted, instructions: settings.instructions });
+export function managedFiles({
+  roster,
+  isRestricted,
+  settings,
+  endpoints,
+}: AgentRunInput): readonly AgentConfigFile[] {
+  const byPath = fragmentsByPath(roster, {
+    isRestricted,
+    instructions: settings.instructions,
+    phantoms: (entry) => phantomsOf(entry, endpoints),
+  });
   return [...byPath].map(([path, parts]) => {
     const joined = join(path, parts);
     if (joined.problem !== undefined) {
@@ -39,8 +53,15 @@ export function managedFiles({ roster, isRestricted, settings }: AgentRunInput):
 export function managedProblems(
   roster: readonly RosterEntry[],
 ): readonly { readonly names: readonly string[]; readonly problem: string }[] {
-  return [true, false].flatMap((isRestricted) => {
-    const byPath = fragmentsByPath(roster, { isRestricted, instructions: 'x' });
+  const ways = [true, false].flatMap((isRestricted) =>
+    CredentialKind.options.map((kind) => ({ isRestricted, kind })),
+  );
+  return ways.flatMap(({ isRestricted, kind }) => {
+    const byPath = fragmentsByPath(roster, {
+      isRestricted,
+      instructions: 'x',
+      phantoms: ({ phantom }) => ({ files: phantom[kind]?.files ?? [] }),
+    });
     const wrong = [...byPath].flatMap(([path, parts]) => {
       const joined = join(path, parts);
       return joined.problem === undefined ? [] : [joined];
@@ -69,13 +90,14 @@ function fragmentsByPath(
   return fragments;
 }
 
-/** In TOML keys of the top level come before all tables: of these only `files` has any. */
-function fragmentsOf(entry: RosterEntry, { isRestricted, instructions: text }: Told): readonly Fragment[] {
+/** In TOML keys of the top level come before all tables: the files that are always there, and they alone, may have some. */
+function fragmentsOf(entry: RosterEntry, told: Told): readonly Fragment[] {
+  const { isRestricted, instructions: text } = told;
   const from = entry.name;
-  const always = entry.files.map((file) => ({ ...file, from }));
+  const always = [...told.phantoms(entry).files, ...entry.files].map((file) => ({ ...file, from }));
   if (!isAgent(entry)) return always;
   const { instructions } = entry;
-  const told =
+  const spoken =
     instructions.via === 'toml' && text !== ''
       ? [{ path: instructions.path, content: `${instructions.key} = ${tomlString(text)}\n`, from }]
       : [];
@@ -83,7 +105,7 @@ function fragmentsOf(entry: RosterEntry, { isRestricted, instructions: text }: T
     approval.via === 'file' ? [{ path: approval.path, content: approval.content, from }] : [],
   );
   const hook = entry.session_hook ? [{ ...sessionHook(), from }] : [];
-  return [...told, ...approvals, ...hook, ...always];
+  return [...spoken, ...approvals, ...hook, ...always];
 }
 
 const join = (path: string, parts: readonly Fragment[]): Joined =>

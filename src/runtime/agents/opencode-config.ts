@@ -1,6 +1,6 @@
 import { containerPath, INSTRUCTIONS_FILE } from './agent-channels.ts';
-import type { AgentFile } from './contract.ts';
-import { opencodeVariable } from './run-environment.ts';
+import type { AgentFile, AgentRunInput } from './contract.ts';
+import { hasOpencodeProvider, opencodeVariable } from './run-environment.ts';
 
 /** `opencode run` refuses by itself what it would have to ask for, but asks for little unless it is told to. */
 const ASK = { bash: 'ask', edit: 'ask', webfetch: 'ask' };
@@ -11,7 +11,7 @@ const PROJECT_INSTRUCTIONS = '/workspace/AGENTS.md';
 /** The opencode.json of one agent (pure). Keys and addresses are read from the environment: they are no secret here. */
 export function opencodeConfig(
   agent: AgentFile,
-  options: { readonly isRestricted: boolean; readonly model: string | undefined },
+  options: Pick<AgentRunInput, 'isRestricted' | 'endpoints'> & { readonly model: string | undefined },
 ): string {
   const config = {
     $schema: 'https://opencode.ai/config.json',
@@ -19,10 +19,17 @@ export function opencodeConfig(
     share: 'disabled',
     instructions: [containerPath(INSTRUCTIONS_FILE), ...(options.isRestricted ? [PROJECT_INSTRUCTIONS] : [])],
     permission: options.isRestricted ? ASK : { '*': 'allow' },
-    ...endpoint(agent, options.model),
+    ...(hasOpencodeProvider(agent, options.endpoints) ? endpoint(agent, options.model) : {}),
   };
   return `${JSON.stringify(config, undefined, 2)}\n`;
 }
+
+/** OpenCode has a provider of its own name, with models of its own. */
+const OTHER_PROVIDER = 'terok';
+
+/** What stands before the slash in names of models. */
+export const opencodeProvider = ({ name, opencode }: AgentFile): string =>
+  opencode?.base_url === undefined ? OTHER_PROVIDER : name;
 
 function endpoint(agent: AgentFile, model: string | undefined): object {
   const { opencode } = agent;
@@ -34,14 +41,16 @@ function endpoint(agent: AgentFile, model: string | undefined): object {
     ...(model === undefined ? [] : [model]),
   ]);
   return {
-    model: `${agent.name}/${opencode.preferred_model}`,
+    model: `${opencodeProvider(agent)}/${opencode.preferred_model}`,
     provider: {
-      [agent.name]: {
+      [opencodeProvider(agent)]: {
         npm: '@ai-sdk/openai-compatible',
         name: opencode.display_name,
         options: {
           baseURL: `{env:${opencodeVariable(agent, 'BASE_URL')}}`,
           apiKey: `{env:${opencode.key_env}}`,
+          // Five minutes unless it is told, six times over.
+          headerTimeout: 180_000,
         },
         models: Object.fromEntries([...models].map((name) => [name, { name }])),
       },

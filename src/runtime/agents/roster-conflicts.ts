@@ -16,8 +16,8 @@ export function findConflicts(entries: readonly RosterEntry[]): readonly RosterC
       entry.route === undefined ? [] : [[entry.route.prefix, entry.name]],
     ),
     ...[true, false].flatMap((isRestricted) => [
-      ...sharedValues(entries, 'the variable', (entry) => approvals(entry, isRestricted)),
-      ...overriddenApprovals(entries, isRestricted),
+      ...sharedValues(entries, 'the variable', (entry) => inEnvironment(entry, isRestricted)),
+      ...overridden(entries, isRestricted),
     ]),
     ...managedProblems(entries),
     ...sharedValues(entries, 'the version of the package', packageVersions),
@@ -48,22 +48,21 @@ function sharedValues(
   );
 }
 
-/** All of these stand in the environment of each container at once. */
-const approvals = (entry: RosterEntry, isRestricted: boolean): Pairs =>
-  isAgent(entry) ? approvalEnvironment(entry, isRestricted) : [];
+/** All of these may stand in the environment of one container at once. */
+const inEnvironment = (entry: RosterEntry, isRestricted: boolean): Pairs => [
+  ...(isAgent(entry) ? approvalEnvironment(entry, isRestricted) : []),
+  ...Object.values(entry.phantom).flatMap(({ env }) => Object.entries(env)),
+];
 
-/** A wrapper sets what its agent always wants: that must not undo the approval of another. */
-function overriddenApprovals(
-  entries: readonly RosterEntry[],
-  isRestricted: boolean,
-): readonly RosterConflict[] {
+/** A wrapper sets what its agent always wants: that must not undo the approval or the endpoint of another. */
+function overridden(entries: readonly RosterEntry[], isRestricted: boolean): readonly RosterConflict[] {
   const given = entries.flatMap((entry) =>
-    approvals(entry, isRestricted).map(([key, value]) => ({ key, value, name: entry.name })),
+    inEnvironment(entry, isRestricted).map(([key, value]) => ({ key, value, name: entry.name })),
   );
   return entries.flatMap((entry) =>
     given
       .filter(({ key, value, name }) => {
-        const own = entry.kind === 'agent' && Object.hasOwn(entry.env, key) ? entry.env[key] : undefined;
+        const own = entry.kind !== 'tool' && Object.hasOwn(entry.env, key) ? entry.env[key] : undefined;
         return own !== undefined && own !== value && name !== entry.name;
       })
       .map(({ key, name }) => ({

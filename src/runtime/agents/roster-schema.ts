@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AgentName } from '../core/ids.ts';
+import { EventFormat } from '../transcript/contract.ts';
 import { Auth, CredentialKind, Phantom, Route } from './credential-schemas.ts';
 import {
   environmentMap,
@@ -8,10 +9,11 @@ import {
   mountPath,
   programArgv,
   programName,
+  relativePath,
   version,
 } from './field-schemas.ts';
 import { Install } from './install-schema.ts';
-import { Approval, Headless, Instructions, OpenCode, Session } from './run-schemas.ts';
+import { Approval, Headless, holesOf, Instructions, OpenCode, Session } from './run-schemas.ts';
 
 const base = {
   name: AgentName,
@@ -34,6 +36,12 @@ const base = {
     ),
 };
 
+/** Below /home/dev, in every task. */
+const AGENT_STATE = '.terok';
+
+const isWithin = (path: string, directory: string): boolean =>
+  path === directory || path.startsWith(`${directory}/`);
+
 export const Agent = z
   .strictObject({
     kind: z.literal('agent'),
@@ -44,10 +52,20 @@ export const Agent = z
     session: Session.default({ id: 'none' }),
     events: z
       .strictObject({
-        format: z.enum(['claude', 'codex', 'opencode', 'copilot', 'gemini', 'qwen', 'text']),
+        format: EventFormat,
         exit_code_is_reliable: z.boolean(),
       })
       .default({ format: 'text', exit_code_is_reliable: true }),
+    state: z
+      .array(relativePath)
+      .default([])
+      .describe(
+        'Directories below /home/dev that hold its conversations: each task has its own, which outlives its container.',
+      ),
+    first_state: z
+      .record(relativePath, z.json())
+      .default({})
+      .describe('JSON files below /home/dev, in one of those, put there before the first start.'),
     env: environmentMap.default({}).describe('Always set: telemetry and self-update off, for instance.'),
     unrestricted: z.array(Approval).default([]).describe('Lets it work without asking.'),
     restricted: z
@@ -85,6 +103,15 @@ export const Agent = z
     for (const kind of Object.keys(agent.phantom))
       if (agent.route === undefined || !Object.keys(agent.route.auth).includes(kind))
         issue(['phantom', kind], 'route.auth has no rule for this kind of credential');
+    for (const [index, directory] of agent.state.entries()) {
+      if (isWithin(directory, AGENT_STATE))
+        issue(['state', String(index)], 'is where all agents of a task write');
+      if (agent.state.some((other, at) => at !== index && isWithin(directory, other)))
+        issue(['state', String(index)], 'is there already, or below another one');
+    }
+    for (const path of Object.keys(agent.first_state))
+      if (!agent.state.some((directory) => path !== directory && isWithin(path, directory)))
+        issue(['first_state', path], 'is in no directory of "state"');
     const phantoms = JSON.stringify(agent.phantom);
     if (phantoms.includes('{socket}') && !phantoms.includes('{base_url}'))
       issue(['phantom'], 'a socket needs a plain-HTTP base URL as well');
@@ -98,3 +125,21 @@ export const Tool = z.strictObject({
     .optional()
     .describe('Runs alone, in an image without agents, and gets the real credential.'),
 });
+
+/** A program that people use in a browser: the main program of a web task. */
+export const WebProgram = z
+  .strictObject({
+    kind: z.literal('web'),
+    ...base,
+    command: programArgv.describe(
+      'Listens on 127.0.0.1. {port} is where; {public_url} is the address that people see.',
+    ),
+    env: environmentMap.default({}),
+  })
+  .superRefine(({ command }, context) => {
+    const issue = (message: string) => context.addIssue({ code: 'custom', path: ['command'], message });
+    const holes = holesOf(command);
+    const unknown = holes.find((hole) => hole !== 'port' && hole !== 'public_url');
+    if (unknown !== undefined) issue(`{${unknown}} is not filled in here`);
+    if (!holes.includes('port')) issue('needs {port}');
+  });

@@ -2,6 +2,7 @@ import { InvalidInputError } from '../core/errors.ts';
 import { approvalEnvironment, channelEnvironment, isAgent } from './agent-channels.ts';
 import type { AgentFile, AgentRunInput } from './contract.ts';
 import { gitIdentity, usablePerson } from './git-identity.ts';
+import { phantomsOf } from './phantoms.ts';
 
 /**
  * What holds in the whole container, for its own agent by any way it is started: by a wrapper, by `exec` or over
@@ -15,10 +16,15 @@ export function runEnvironment(
   const human = usablePerson(input.human);
   const agents = input.roster.filter(isAgent);
   return {
-    ...withApprovals(agent, agents, input.isRestricted),
+    ...Object.assign(
+      {},
+      ...agents
+        .filter((one) => hasOpencodeProvider(one, input.endpoints))
+        .map((one) => opencodeEnvironment(one)),
+    ),
+    ...ofAll(input),
     ...channelEnvironment(agent),
     ...headless,
-    ...Object.assign({}, ...agents.map(opencodeEnvironment)),
     ...gitIdentity(input.authorship, { agent: agent.git, human }),
     HUMAN_GIT_NAME: human.name,
     HUMAN_GIT_EMAIL: human.email,
@@ -28,12 +34,8 @@ export function runEnvironment(
   };
 }
 
-/** Approvals of all agents, for a person may start any of them there. */
-function withApprovals(
-  own: AgentFile,
-  agents: readonly AgentFile[],
-  isRestricted: boolean,
-): Record<string, string> {
+/** Approvals and endpoints of all, for a person may start any of them there. */
+function ofAll({ agent: own, roster, isRestricted, endpoints }: AgentRunInput): Record<string, string> {
   const givenBy = new Map<string, string>();
   const merged: Record<string, string> = {};
   const set = (name: string, value: string, by: string): void => {
@@ -45,8 +47,11 @@ function withApprovals(
     merged[name] = value;
     givenBy.set(name, by);
   };
-  for (const agent of agents)
+  for (const agent of roster.filter(isAgent))
     for (const [name, value] of approvalEnvironment(agent, isRestricted)) set(name, value, agent.name);
+  for (const entry of roster)
+    for (const [name, value] of Object.entries(phantomsOf(entry, endpoints).env))
+      set(name, value, entry.name);
   for (const [name, value] of Object.entries(own.env)) set(name, value, own.name);
   return merged;
 }
@@ -54,12 +59,18 @@ function withApprovals(
 export const opencodeVariable = ({ name }: AgentFile, what: string): string =>
   `TEROK_OC_${name.toUpperCase().replaceAll('-', '_')}_${what}`;
 
-/** Endpoints of the agents that are OpenCode with another one. */
+/** Whether it is OpenCode with a provider of its own: always, or only where its API calls go elsewhere. */
+export const hasOpencodeProvider = (
+  { name, opencode }: AgentFile,
+  endpoints: AgentRunInput['endpoints'],
+): boolean => opencode !== undefined && (opencode.base_url !== undefined || endpoints.has(name));
+
+/** Endpoints of the agents that are OpenCode with another one; a proxy's address takes the place of the vendor's. */
 function opencodeEnvironment(agent: AgentFile): Record<string, string> {
   if (agent.opencode === undefined) return {};
   const { base_url, preferred_model, fallback_model, display_name, key_env, config_dir } = agent.opencode;
   const values = {
-    BASE_URL: base_url,
+    ...(base_url === undefined ? {} : { BASE_URL: base_url }),
     PREFERRED_MODEL: preferred_model,
     FALLBACK_MODEL: fallback_model,
     DISPLAY_NAME: display_name,

@@ -80,7 +80,7 @@ export const Session = z.discriminatedUnion('id', [
   z.strictObject({ id: z.literal('none') }).describe('It cannot go on with an earlier conversation.'),
 ]);
 
-const holes = (args: readonly string[]): readonly string[] =>
+export const holesOf = (args: readonly string[]): readonly string[] =>
   args.flatMap((argument) => [...argument.matchAll(/\{([a-z_]+)\}/g)].map((match) => match[1] ?? ''));
 
 export const Headless = z
@@ -104,25 +104,27 @@ export const Headless = z
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     for (const [key, args] of Object.entries({ command, resume })) {
       if (args === undefined) continue;
-      const unknown = holes(args).filter((hole) => hole !== 'options' && hole !== 'session');
+      const unknown = holesOf(args).filter((hole) => hole !== 'options' && hole !== 'session');
       if (unknown.length > 0) issue([key], `{${unknown[0]}} is not filled in here`);
       if (args.filter((argument) => argument === '{options}').length > 1)
         issue([key], '{options} stands there twice');
       if (Object.keys(options).length > 0 && !args.includes('{options}')) issue([key], 'needs {options}');
     }
-    if (resume !== undefined && !holes(resume).includes('session')) issue(['resume'], 'needs {session}');
+    if (resume !== undefined && !holesOf(resume).includes('session')) issue(['resume'], 'needs {session}');
     const fillings = { model: 'model', max_turns: 'max_turns', subagents: 'file' } as const;
     for (const [option, hole] of Object.entries(fillings)) {
       const args =
         option === 'model' ? options.model : option === 'max_turns' ? options.max_turns : options.subagents;
-      if (args !== undefined && !holes(args).includes(hole)) issue(['options', option], `needs {${hole}}`);
+      if (args !== undefined && !holesOf(args).includes(hole)) issue(['options', option], `needs {${hole}}`);
     }
   });
 
-/** OpenCode with another endpoint. */
+/** OpenCode with another endpoint, which speaks OpenAI's Chat Completions. */
 export const OpenCode = z.strictObject({
   display_name: z.string().min(1),
-  base_url: httpsUrl,
+  base_url: httpsUrl
+    .optional()
+    .describe("Absent: OpenCode's own providers, but where its API calls are sent elsewhere."),
   preferred_model: z.string().min(1),
   fallback_model: z.string().min(1),
   key_env: environmentName.describe('Variable that holds the (phantom) key.'),

@@ -1,5 +1,6 @@
 import { approvalArgs, channelEnvironment, instructionArgs, isAgent } from './agent-channels.ts';
 import type { RosterEntry } from './contract.ts';
+import { shellWord } from './shell-word.ts';
 
 export interface WrapperOptions {
   readonly isRestricted: boolean;
@@ -32,8 +33,6 @@ export function renderWrapper(entry: RosterEntry, options: WrapperOptions): stri
   return `${blocks.join('\n\n')}\n`;
 }
 
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
 const HUMAN = `human_name=\${HUMAN_GIT_NAME:-Nobody} human_email=\${HUMAN_GIT_EMAIL:-nobody@localhost}`;
 const as = (role: string, who: string): string =>
   `export GIT_${role}_NAME=$${who}_name GIT_${role}_EMAIL=$${who}_email`;
@@ -41,7 +40,7 @@ const as = (role: string, who: string): string =>
 const HUMAN_IDENTITY = [HUMAN, as('AUTHOR', 'human'), as('COMMITTER', 'human')].join('\n');
 
 const AGENT_IDENTITY = ({ name, email }: { readonly name: string; readonly email: string }): string =>
-  `agent_name=${quote(name)} agent_email=${quote(email)}
+  `agent_name=${shellWord(name)} agent_email=${shellWord(email)}
 ${HUMAN}
 case \${TEROK_GIT_AUTHORSHIP-} in
   human | human-agent) ${as('AUTHOR', 'human')} ;;
@@ -53,7 +52,7 @@ case \${TEROK_GIT_AUTHORSHIP-} in
 esac`;
 
 const exports = (environment: Readonly<Record<string, string>>): readonly string[] => {
-  const lines = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);
+  const lines = Object.entries(environment).map(([name, value]) => `export ${name}=${shellWord(value)}`);
   return lines.length === 0 ? [] : [lines.join('\n')];
 };
 
@@ -62,9 +61,9 @@ function defaultArgs(args: readonly string[]): readonly string[] {
   if (first === undefined) return [];
   return [
     `# Unless they are given, as by a headless run.
-defaults=(${args.map(quote).join(' ')})
+defaults=(${args.map(shellWord).join(' ')})
 for argument in "$@"; do
-  case $argument in ${quote(first)} | ${quote(first)}=*) defaults=() ;; esac
+  case $argument in ${shellWord(first)} | ${shellWord(first)}=*) defaults=() ;; esac
 done
 set -- "\${defaults[@]}" "$@"`,
   ];
@@ -77,10 +76,10 @@ set -- "\${defaults[@]}" "$@"`,
 function refusals(name: string, refused: readonly (readonly string[])[]): readonly string[] {
   if (refused.length === 0) return [];
   const tests = refused.map((words) => {
-    const here = words.map((word, index) => `"\${words[at + ${index}]-}" = ${quote(word)}`);
-    return `  if [[ ${here.join(' && ')} ]]; then refused=${quote(words.join(' '))}; fi`;
+    const here = words.map((word, index) => `"\${words[at + ${index}]-}" = ${shellWord(word)}`);
+    return `  if [[ ${here.join(' && ')} ]]; then refused=${shellWord(words.join(' '))}; fi`;
   });
-  const flags = refused.filter(([word = '']) => word.startsWith('-')).map(([word = '']) => quote(word));
+  const flags = refused.filter(([word = '']) => word.startsWith('-')).map(([word = '']) => shellWord(word));
   const keepFlags = flags.length === 0 ? '' : `    ${flags.join(' | ')}) refused=$argument ;;\n`;
   return [
     `words=() values=0 previous= refused=
@@ -100,15 +99,15 @@ for ((at = 0; at <= values; at++)); do
 ${tests.join('\n')}
 done
 if [ -n "$refused" ]; then
-  printf '%s\\n' ${quote(`${name}: "`)}"$refused"'" is not done here: the host looks after credentials and versions.' >&2
+  printf '%s\\n' ${shellWord(`${name}: "`)}"$refused"'" is not done here: the host looks after credentials and versions.' >&2
   exit 1
 fi`,
   ];
 }
 
 const start = (entry: RosterEntry, directories: readonly string[]): string =>
-  `for directory in ${directories.map(quote).join(' ')}; do
-  if [ -x "$directory"/${quote(entry.binary)} ]; then exec "$directory"/${quote(entry.binary)} "$@"; fi
+  `for directory in ${directories.map(shellWord).join(' ')}; do
+  if [ -x "$directory"/${shellWord(entry.binary)} ]; then exec "$directory"/${shellWord(entry.binary)} "$@"; fi
 done
-printf '%s\\n' ${quote(`${entry.name}: not in this image`)} >&2
+printf '%s\\n' ${shellWord(`${entry.name}: not in this image`)} >&2
 exit 127`;

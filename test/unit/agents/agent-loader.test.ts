@@ -7,7 +7,7 @@ import { AgentLoader } from '../../../src/runtime/agents/agent-loader.ts';
 import { agentText, bundledDirectory as bundled, settings } from './roster-fixture.ts';
 
 const BUNDLED =
-  'blablador claude coderabbit codex copilot gemini gh glab kisski opencode qwen scripted sonar vibe'.split(
+  'blablador claude coderabbit codex copilot gemini gh glab kisski opencode qwen scripted sonar toad vibe'.split(
     ' ',
   );
 
@@ -19,11 +19,12 @@ describe('the roster on disk', () => {
   });
   afterEach(() => rmSync(own, { recursive: true, force: true }));
 
-  it('holds the bundled agents and tools, and needs no directory of own files', async () => {
+  it('holds the bundled agents, tools and web programs, and needs no directory of own files', async () => {
     const agents = new AgentLoader({ bundled, own: '/nonexistent' });
     expect(await names(agents)).toEqual(BUNDLED);
     expect(await agents.agent('scripted')).toMatchObject({ kind: 'agent', binary: 'terok-scripted' });
     expect(await agents.tool('gh')).toMatchObject({ kind: 'tool', binary: 'gh' });
+    expect(await agents.webProgram('toad')).toMatchObject({ kind: 'web', binary: 'toad' });
   });
 
   it('sees an edit at once and ignores files of other kinds', async () => {
@@ -126,6 +127,16 @@ describe('the roster on disk', () => {
       message: '"claude" is an agent, not a tool',
       hint: 'Known tools: coderabbit, gh, glab, sonar.',
     });
+    await expect(agents.webProgram('claude')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: '"claude" is an agent, not a web program',
+      hint: 'Known web programs: toad.',
+    });
+    await expect(agents.agent('toad')).rejects.toThrow('"toad" is a web program, not an agent');
+    await expect(agents.webProgram('toat')).rejects.toMatchObject({
+      message: 'There is no web program named "toat"',
+      hint: 'Did you mean toad?',
+    });
     for (const name of ['__proto__', 'constructor', ''])
       await expect(agents.agent(name)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
@@ -141,6 +152,7 @@ describe('the roster on disk', () => {
       human: undefined,
       prompt: 'x',
       session: undefined,
+      endpoints: new Map(),
     };
     const ids = [agents.plan(input).session, agents.plan(input).session];
     expect(new Set(ids).size).toBe(2);

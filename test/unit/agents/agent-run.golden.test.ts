@@ -1,10 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import type { AgentRun } from '../../../src/runtime/agents/contract.ts';
+import type { AgentRun, RosterEntry } from '../../../src/runtime/agents/contract.ts';
 import { bundledAgents, bundledRoster, plan, settings } from './roster-fixture.ts';
 
 const roster = bundledRoster();
 const golden = (name: string): string => `../../golden/agents/${name}`;
 const pretty = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
+
+/** As where a project has a model server of its own. */
+const endpoints = new Map(
+  roster
+    .filter(isRedirectable)
+    .map(({ name }) => [
+      name,
+      { baseUrl: 'http://localhost:9419', token: 'no-key', kind: 'api_key' } as const,
+    ]),
+);
+
+function isRedirectable({ kind, phantom }: RosterEntry): boolean {
+  return kind === 'agent' && phantom.api_key !== undefined;
+}
 
 const everything = settings({
   model: 'some/model-1',
@@ -12,6 +26,25 @@ const everything = settings({
   instructions: 'Be kind.\nBe "brief".',
   subagents: [{ name: 'reviewer', fields: { description: 'Reviews', prompt: 'Review.' } }],
 });
+
+/** What an endpoint changes: variables, and files that agents read. */
+const redirected = (run: AgentRun, before: AgentRun) => ({
+  command: run.command,
+  environment: changed(run.environment, before.environment),
+  files: changed(
+    Object.fromEntries(
+      run.files.flatMap(({ mountedAt, content }) => (mountedAt === undefined ? [] : [[mountedAt, content]])),
+    ),
+    Object.fromEntries(
+      before.files.flatMap(({ mountedAt, content }) =>
+        mountedAt === undefined ? [] : [[mountedAt, content]],
+      ),
+    ),
+  ),
+});
+
+const changed = (after: Readonly<Record<string, string>>, before: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(after).filter(([key, value]) => before[key] !== value));
 
 const spoken = ({ command, prompt, session, warnings }: AgentRun) => ({ command, prompt, session, warnings });
 
@@ -25,6 +58,12 @@ describe('a run of each agent', () => {
       resumed: spoken(plan(agent, { roster, session: 'ses_0123' })),
       restricted: spoken(plan(agent, { roster, isRestricted: true, settings: everything })),
       interactive: spoken(plan(agent, { roster, prompt: undefined, settings: everything })),
+      redirected: redirected(
+        plan(agent, { roster, settings: everything, endpoints }),
+        plan(agent, { roster, settings: everything }),
+      ),
+      state: fresh.state,
+      firstState: fresh.firstState,
     };
     await expect(pretty(value)).toMatchFileSnapshot(golden(`${name}.json`));
   });

@@ -76,6 +76,7 @@ export function plan(agent: AgentFile, changed: Partial<AgentRunInput> = {}): Ag
     human: { name: 'Ada', email: 'ada@example.org' },
     prompt: '-x "do" it\n',
     session: undefined,
+    endpoints: new Map(),
     ...changed,
   };
   return planAgentRun(input, () => SESSION);

@@ -40,6 +40,9 @@ export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC='1'
 export DISABLE_AUTOUPDATER='1'
 export DISABLE_ERROR_REPORTING='1'
 export DISABLE_TELEMETRY='1'
+export CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL='1'
+export API_TIMEOUT_MS='180000'
+export CLAUDE_CODE_MAX_RETRIES='5'
 
 # Unless they are given, as by a headless run.
 defaults=('--append-system-prompt-file' '/etc/terok/instructions.md' '--system-prompt-snapshot' 'off')
