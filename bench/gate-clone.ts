@@ -36,6 +36,7 @@ export async function run(): Promise<readonly Figure[]> {
     id: ProjectId.parse('bench'),
     file: '/nowhere/project.yml',
     directory: '/nowhere',
+    isRepository: false,
     settings,
   };
   const runner = new HostCommandRunner({ baseEnv: env });
@@ -59,6 +60,7 @@ export async function run(): Promise<readonly Figure[]> {
       task: TASK,
       socketPath,
       tokenHash: createHash('sha256').update(token).digest(),
+      isReadOnly: false,
     });
     await using bridge = await tcpBridge(socketPath);
     const clone = async (url: string): Promise<number> => {

@@ -43,6 +43,16 @@ say Done
 \`\`\`
 `;
 
+const FOLLOW_UP = `Say who is greeted.
+\`\`\`steps
+say The work of the first run is still here
+run grep -q Hello GREETING.md
+append GREETING.md It greets whoever reads this.
+commit Say who is greeted
+push HEAD:refs/heads/fix/greeting
+\`\`\`
+`;
+
 let client;
 let isCleanedUp = false;
 let setupChild;
@@ -79,7 +89,7 @@ async function tellStory() {
     prompt: PROMPT,
   });
   check(/^\w{5}$/.test(task), `run_headless: the work is delegated to task ${task}; its output:`);
-  await streamLog(task);
+  const heard = await streamLog(task);
   const status = await waitForEnd(task);
   check(
     status.state === 'completed' && status.exit_code === 0,
@@ -105,14 +115,23 @@ async function tellStory() {
     `Upstream's main has not moved (${short(mainBefore)})`,
   );
 
+  await call('follow_up', { task, prompt: FOLLOW_UP });
+  check(true, 'follow_up: the same task goes on with another prompt; its output:');
+  await streamLog(task, heard);
+  const after = await waitForEnd(task);
+  check(after.state === 'completed', `The agent ended again: ${after.state}, exit code ${after.exit_code}`);
+
   const stat = await call('gate_diff', { project: 'demo', branch });
   check(
-    stat.commit_count === 1 && stat.files.some((file) => file.path === 'GREETING.md'),
-    `gate_diff: 1 commit, ${stat.file_count} file in ${branch}:`,
+    stat.commit_count === 2 && stat.files.some((file) => file.path === 'GREETING.md'),
+    `gate_diff: 2 commits, ${stat.file_count} file in ${branch}:`,
   );
   const patch = await callText('gate_diff', { project: 'demo', branch, patch: true });
   print(patch);
-  check(patch.includes('+Hello from a sandboxed agent.'), 'The patch is what was asked for');
+  check(
+    patch.includes('+Hello from a sandboxed agent.') && patch.includes('+It greets'),
+    'The patch is what was asked for',
+  );
 
   const parked = await call('promote', { project: 'demo', branch, head: stat.head });
   check(
@@ -220,8 +239,10 @@ async function call(name, args) {
   return JSON.parse(await callText(name, args));
 }
 
-async function streamLog(task) {
-  for (let cursor = 0, isComplete = false; !isComplete; ) {
+/** Prints what comes, until the task has ended; says how far that was. */
+async function streamLog(task, from = 0) {
+  let cursor = from;
+  for (let isComplete = false; !isComplete; ) {
     const text = await callText('task_logs', { task, cursor, wait_s: 20, max_chars: 40_000 });
     const header = /^# task=\w+ next_cursor=(\d+) complete=(true|false)/.exec(text);
     if (header === null) throw new Error('task_logs answered without its header');
@@ -233,6 +254,7 @@ async function streamLog(task) {
       .filter((line) => !/^--- (begin|end) untrusted |^\(nothing /.test(line));
     for (const line of lines) console.log(`    │ ${line}`);
   }
+  return cursor;
 }
 
 async function waitForEnd(task) {
