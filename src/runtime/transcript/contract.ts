@@ -71,7 +71,7 @@ export const RunSummary = z.object({
   lastMessage: z.string().optional(),
   /** More of that message may come. */
   isMessagePart: z.boolean().optional(),
-  /** Its last error, unless it told of success since; at most 4000 characters. */
+  /** Its last error, unless something went well since; at most 4000 characters. */
   lastError: z.string().optional(),
   /** Its own word on how it ended. */
   result: z.enum(['success', 'failure']).optional(),

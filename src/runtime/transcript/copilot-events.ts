@@ -10,7 +10,7 @@ import {
   toolResult,
   usageEvent,
 } from './event-parts.ts';
-import { countAt, type JsonObject, objectAt, textAt, valueAt } from './json-fields.ts';
+import { countAt, type JsonObject, objectAt, parseObject, textAt, valueAt } from './json-fields.ts';
 import { unmask, unmaskKeys } from './masked-names.ts';
 
 const TYPES = [
@@ -104,10 +104,13 @@ const usageOf = (data: JsonObject): TaskEvent =>
     false,
   );
 
-const describeFailure = (data: JsonObject): string =>
-  [textAt(data, 'errorMessage') ?? 'the API failed', countAt(data, 'statusCode')]
-    .filter((part) => part !== undefined)
-    .join(', HTTP ');
+/** The endpoint's answer, which is mostly JSON of its own. */
+function describeFailure(data: JsonObject): string {
+  const answer = textAt(data, 'errorMessage') ?? 'the API failed';
+  const status = countAt(data, 'statusCode');
+  const reason = textAt(parseObject(answer), 'message') ?? answer;
+  return status === undefined ? reason : `${reason}, HTTP ${status}`;
+}
 
 /** Why it failed was an event of its own. */
 const resultOf = (event: JsonObject): TaskEvent => ({

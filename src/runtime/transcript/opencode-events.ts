@@ -1,5 +1,6 @@
 import type { TaskEvent } from './contract.ts';
 import {
+  cleanName,
   deniedEvent,
   errorEvent,
   messageEvents,
@@ -12,6 +13,17 @@ import { amountAt, countAt, type JsonObject, objectAt, textAt, valueAt } from '.
 
 /** What OpenCode says of a tool that a rule, or nobody being there to ask, kept from running. */
 const DENIED = /rejected permission|rule which prevents you|permission denied by ruleset/i;
+
+/**
+ * What OpenCode's own log (`--print-logs`, on the error stream) says of a failed call, which its events do not tell;
+ * undefined for any other line. It names conversations in passing, and that failing matters to nobody.
+ */
+export function parseOpencodeLog(line: string): readonly TaskEvent[] | undefined {
+  const isFailedCall = /^timestamp=\S+ level=ERROR .{0,500}\bmessage="stream error"/.test(line);
+  if (!isFailedCall || /\bagent=title\b/.test(line)) return undefined;
+  const reason = /\berror\.error="((?:[^"\\]|\\.){1,500})/.exec(line)?.[1] ?? 'the API failed';
+  return [{ kind: 'retry', reason: cleanName(reason) }];
+}
 
 /** An event of `opencode run --format json`; undefined for what is none. */
 export function parseOpencodeEvent(event: JsonObject): readonly TaskEvent[] | undefined {

@@ -5,7 +5,7 @@ import { parseCopilotEvent } from './copilot-events.ts';
 import { cleanMessage } from './event-parts.ts';
 import { parseGeminiEvent } from './gemini-events.ts';
 import { type JsonObject, parseObject } from './json-fields.ts';
-import { parseOpencodeEvent } from './opencode-events.ts';
+import { parseOpencodeEvent, parseOpencodeLog } from './opencode-events.ts';
 
 /** One line that a container printed. */
 export interface PrintedLine {
@@ -33,7 +33,9 @@ const PARSERS: Readonly<Record<Exclude<EventFormat, 'text'>, EventParser>> = {
  * new, like a piece of a message that comes whole later, is none.
  */
 export function parseEvents(format: EventFormat, line: PrintedLine): readonly TaskEvent[] {
-  if (format === 'text' || line.stream === 'stderr' || line.leftOut !== undefined) return [textEvent(line)];
+  if (format === 'text' || line.leftOut !== undefined) return [textEvent(line)];
+  if (line.stream === 'stderr')
+    return (format === 'opencode' ? parseOpencodeLog(line.text) : undefined) ?? [textEvent(line)];
   const event = parseObject(line.text);
   return (event === undefined ? undefined : PARSERS[format](event)) ?? [textEvent(line)];
 }

@@ -48,10 +48,11 @@ export function addEvent(summary: RunSummary, event: TimedEvent, format: Transcr
 }
 
 function withResult(summary: RunSummary, event: Extract<TimedEvent, { kind: 'result' }>): RunSummary {
-  const { lastError, ...rest } = event.isSuccess ? progressing(summary) : summary;
+  const { lastError, ...rest } = summary;
   const denied = event.denied ?? [];
   const text = event.text === undefined ? undefined : headOf(event.text, MAX_TEXT_CHARS);
-  const error = event.isSuccess ? undefined : (text ?? lastError);
+  // A success says nothing about an error that nothing went well after: some agents end well whatever happened.
+  const error = event.isSuccess ? lastError : (text ?? lastError);
   return {
     ...rest,
     result: event.isSuccess ? 'success' : 'failure',
@@ -67,7 +68,7 @@ function withResult(summary: RunSummary, event: Extract<TimedEvent, { kind: 'res
 
 /** Something went well: what failed before it was overcome, and the conversation is known. */
 function progressing(summary: RunSummary): RunSummary {
-  const { retryReason: _reason, retryingSince: _since, ...rest } = summary;
+  const { retryReason: _reason, retryingSince: _since, lastError: _error, ...rest } = summary;
   return { ...rest, retries: 0, isSessionUnknown: false };
 }
 

@@ -19,13 +19,16 @@ const lines = readdirSync(fixtures).flatMap((name) =>
 const formats = EventFormat.options;
 const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\ufeff]/;
 
+/** Half of a character. */
+const LONE = /\p{Surrogate}/u;
+
 /** What holds of every event, whatever was printed. Collected: an assertion a value would take minutes. */
 function expectBounded(events: readonly TaskEvent[]): void {
   const wrong = events.filter((event) => {
     const texts = Object.values(event)
       .flat()
       .filter((value) => typeof value === 'string');
-    const isClean = texts.every((text) => text.length <= 16_100 && !UNSAFE.test(text) && text.isWellFormed());
+    const isClean = texts.every((text) => text.length <= 16_100 && !UNSAFE.test(text) && !LONE.test(text));
     const isShort = !('tool' in event) || event.tool.length <= 200;
     const isSession = event.kind !== 'session' || SESSION_ID.test(event.id);
     return !isClean || !isShort || !isSession || renderEvent(event).length === 0;
@@ -96,7 +99,7 @@ describe('a hostile line', () => {
     for (const format of formats)
       summaryOf(
         format,
-        Array.from({ length: 30 }, () => text),
+        Array.from({ length: 5 }, () => text),
       );
   });
 

@@ -175,6 +175,21 @@ describe('the summary of a run', () => {
     });
   });
 
+  it('counts the failed calls that OpenCode tells in its log only', async () => {
+    const failed = (agent: string) =>
+      entry(
+        `timestamp=2026-01-02T03:04:05.000Z level=ERROR run=5719 message="stream error" small=false agent=${agent} error.error="AI_APICallError: broken \\"x\\""`,
+        'F',
+        'stderr',
+      );
+    const file = logFile('opencode-log', STARTED + failed('build') + failed('title') + failed('build'));
+    expect(await transcripts.summarize(log(file, false, 'opencode'), 0)).toMatchObject({
+      retries: 2,
+      retryReason: 'AI_APICallError: broken \\"x\\"',
+    });
+    expect(await transcripts.summarize(log(file, false, 'codex'), 0)).toMatchObject({ retries: 0 });
+  });
+
   it('counts retries until something goes well', async () => {
     const retry = entry('{"type":"error","message":"Reconnecting... 1/5"}');
     const file = logFile('retries', STARTED + thread + retry + retry);
@@ -187,10 +202,15 @@ describe('the summary of a run', () => {
     expect(await transcripts.summarize(log(file), 0)).not.toHaveProperty('retryingSince');
   });
 
-  it('keeps an error until a success comes after it', async () => {
+  it('keeps an error until something goes well after it, whatever the agent says in the end', async () => {
     const error = entry('{"type":"error","message":"it broke"}');
     const file = logFile('errors', STARTED + error);
     expect(await transcripts.summarize(log(file), 0)).toMatchObject({ lastError: 'it broke' });
+    appendFileSync(file, done);
+    expect(await transcripts.summarize(log(file), 0)).toMatchObject({
+      result: 'success',
+      lastError: 'it broke',
+    });
     appendFileSync(file, said('on') + done);
     expect(await transcripts.summarize(log(file), 0)).not.toHaveProperty('lastError');
     appendFileSync(file, error);
