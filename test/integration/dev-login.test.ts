@@ -111,7 +111,7 @@ describe('terok-mcp login --dev', () => {
   it('says what is missing, and makes nothing', async () => {
     for (const [args, said] of [
       [['nowhere', '--dev'], 'nowhere'],
-      [['demo'], '--dev missing'],
+      [['demo'], 'There is no task "demo"'],
     ] as const) {
       await using terminal = login(...args);
       expect(await terminal.exited()).not.toBe(0);

@@ -23,6 +23,7 @@ const login = (...args: readonly string[]): Terminal =>
 async function loggedIn(id = task): Promise<Terminal> {
   const terminal = login(id);
   await terminal.sees(/C-a d leaves/);
+  await terminal.settles();
   return terminal;
 }
 
@@ -56,7 +57,7 @@ describe('terok-mcp login', () => {
     await leave(terminal);
     expect(await stateOf(task)).toBe('running');
     // What the program here left switched on is off again.
-    expect(terminal.raw).toMatch(/\u001b\[\?1049l[^\u001b]*\u001b\[0m\u001b\[\?25h\r\n[^\u001b]*goes on/);
+    expect(terminal.raw).toMatch(/\u001b\[\?1049l\u001b\[0m\u001b\[\?25h\s+Task [a-z0-9]+ goes on/);
   });
 
   it('shows the same session again, with what ran on meanwhile, though nothing about the window changed', async () => {
@@ -115,7 +116,8 @@ describe('terok-mcp login', () => {
     await using later = login(task);
     await later.sees(/The last shell has ended\..*Enter/);
     later.type('\r');
-    await later.sees(/C-a d leaves/);
+    await later.sees(/\$ [\s\S]*C-a d leaves/);
+    await later.settles();
     expect(ended).toBeGreaterThan(0);
     expect(await later.run('echo new $((40 + 2)); pwd')).toMatch(/new 42\s+\/workspace/);
     await leave(later);

@@ -82,7 +82,7 @@ describe('a tool task', () => {
 
     // It is there: what follows looks in the right places.
     const everywhere = 'cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr "\\0" "\\n"';
-    const inside = await terok.exec(task, `${everywhere} | grep SUMS_KEY | sort -u`, { asAgent: false });
+    const inside = await terok.exec(task, `${everywhere} | grep ^SUMS_KEY | sort -u`, { asAgent: false });
     expect(inside.stdout).toBe(`SUMS_KEY=${KEY}\n`);
     expect((await terok.exec(task, 'tr "\\0" "\\n" < /proc/1/environ')).stdout).not.toContain(KEY);
 

@@ -32,11 +32,11 @@ async function start(
   return started;
 }
 
-async function setProgram(name: string): Promise<void> {
+async function setProgram(name: string, docker?: { readonly agents: readonly string[] }): Promise<void> {
   const git = { upstream_url: terok.upstream.url };
   await writeFile(
     path.join(terok.host.paths.projects, 'demo/project.yml'),
-    stringify({ git, web: { program: name } }),
+    stringify({ git, web: { program: name }, ...(docker === undefined ? {} : { docker }) }),
   );
 }
 
@@ -186,13 +186,20 @@ describe('a web task', () => {
     await terok.runtime.tasks.delete(started.id);
   });
 
-  it('says why a program is not in the image', async () => {
+  it('says why a program is not in the image: nobody asked for it, or it cannot be had here', async () => {
     await setProgram('toad');
-    await expect(terok.runtime.tasks.create({ project: 'demo', mode: 'web' })).rejects.toMatchObject({
+    const toad = { project: 'demo', mode: 'web' } as const;
+    await expect(terok.runtime.tasks.create(toad)).rejects.toMatchObject({
       code: 'HOST_UNSUPPORTED',
-      message: expect.stringContaining('toad'),
+      message: expect.stringContaining('"toad" is not among those'),
+      hint: expect.stringContaining('docker.agents'),
     });
-  });
+    await setProgram('toad', { agents: ['scripted', 'toad'] });
+    await expect(terok.runtime.tasks.create(toad)).rejects.toMatchObject({
+      code: 'HOST_UNSUPPORTED',
+      message: expect.stringMatching(/"toad" is not in the image: .*(?:python|pip|batrachian)/i),
+    });
+  }, 600_000);
 });
 
 async function reach(host: string, port: number): Promise<void> {

@@ -66,6 +66,11 @@ export class Terminal implements AsyncDisposable {
     throw new Error(`never showed ${pattern}: ${this.shown}`);
   }
 
+  /** Waits until nothing more is drawn for a while. */
+  async settles(quietMs = 600): Promise<void> {
+    for (let last = -1; last !== this.#shown.length; await delay(quietMs)) last = this.#shown.length;
+  }
+
   /** Types a command line and gives what is shown up to the next prompt that `done` marks. */
   async run(line: string): Promise<string> {
     const from = this.shown.length;

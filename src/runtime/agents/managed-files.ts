@@ -74,9 +74,22 @@ export function managedProblems(
           problem: `cannot both have their file: ${below} is below ${above}`,
         })),
     );
-    return [...wrong, ...nested];
+    const inState = [...byPath].flatMap(([path, parts]) =>
+      roster
+        .filter(
+          (entry) => isAgent(entry) && entry.state.some((directory) => meet(path, `/home/dev/${directory}`)),
+        )
+        .map(({ name }) => ({
+          names: namesOf(parts).concat(name),
+          problem: `cannot both be: ${path} lies in what "state" gives to the agent`,
+        })),
+    );
+    return [...wrong, ...nested, ...inState];
   });
 }
+
+/** What is mounted where an agent may put a link would be mounted wherever the link leads. */
+const meet = (a: string, b: string): boolean => a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
 
 function fragmentsByPath(
   roster: readonly RosterEntry[],

@@ -52,7 +52,8 @@ function whyFailed(
   run: RunEvidence | undefined,
 ): string | undefined {
   if (status === 'created') return 'its container never started';
-  if (wasOutOfMemory) return 'it used more memory than its limit and was killed';
+  // Of an agent that went on after the kernel had ended a program of its, this is no more than a note.
+  if (wasOutOfMemory && exitCode !== 0) return 'it used more memory than its limit and was killed';
   if (exitCode === OUTLIVED && hasRuns(task))
     return 'it went on after its time limit, and was killed with all that it ran';
   if (exitCode === EXIT_TIMEOUT && hasRuns(task)) return 'it did not finish within its time limit';

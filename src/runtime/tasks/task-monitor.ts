@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Task } from './contract.ts';
 import type { RunFollower } from './run-follower.ts';
 import { isActive, isComingUp, isUp } from './state.ts';
@@ -26,6 +27,8 @@ export class TaskMonitor {
     this.#context = context;
     this.#closer = deps.closer;
     this.#follower = deps.follower;
+    // Each running task waits for it, for as long as it runs.
+    setMaxListeners(Number.POSITIVE_INFINITY, this.#stopping.signal);
   }
 
   start(): void {

@@ -2,6 +2,7 @@ import { parseClaudeEvent } from './claude-events.ts';
 import { parseCodexEvent } from './codex-events.ts';
 import type { EventFormat, TaskEvent } from './contract.ts';
 import { parseCopilotEvent } from './copilot-events.ts';
+import { parseCopilotTelemetry } from './copilot-telemetry.ts';
 import { cleanMessage } from './event-parts.ts';
 import { parseGeminiEvent } from './gemini-events.ts';
 import { type JsonObject, parseObject } from './json-fields.ts';
@@ -28,14 +29,19 @@ const PARSERS: Readonly<Record<Exclude<EventFormat, 'text'>, EventParser>> = {
   gemini: parseGeminiEvent,
 };
 
+/** What some tell nowhere but on standard error. */
+const LOG_PARSERS: Partial<Record<EventFormat, (line: string) => readonly TaskEvent[] | undefined>> = {
+  opencode: parseOpencodeLog,
+  copilot: parseCopilotTelemetry,
+};
+
 /**
  * What one line means (pure and total). Whatever is no event of this agent is `text`; an event that tells nothing
  * new, like a piece of a message that comes whole later, is none.
  */
 export function parseEvents(format: EventFormat, line: PrintedLine): readonly TaskEvent[] {
   if (format === 'text' || line.leftOut !== undefined) return [textEvent(line)];
-  if (line.stream === 'stderr')
-    return (format === 'opencode' ? parseOpencodeLog(line.text) : undefined) ?? [textEvent(line)];
+  if (line.stream === 'stderr') return LOG_PARSERS[format]?.(line.text) ?? [textEvent(line)];
   const event = parseObject(line.text);
   return (event === undefined ? undefined : PARSERS[format](event)) ?? [textEvent(line)];
 }

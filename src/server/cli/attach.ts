@@ -9,10 +9,10 @@ import type { CommandContext } from './command.ts';
  * on without this terminal does not put them back.
  */
 const RESTORE_TERMINAL =
-  '\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1005l\u001b[?1006l\u001b[?1004l\u001b[?2004l\u001b[?1l\u001b>\u001b[r\u001b[?1049l\u001b[0m\u001b[?25h\r\n';
+  '\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1005l\u001b[?1006l\u001b[?1004l\u001b[?2004l\u001b[?1l\u001b>\u001b[r\u001b[?1049l\u001b[0m\u001b[?25h\n';
 
-/** When what runs in there is told that somebody has come: as soon as one may be attached, and in case that took longer. */
-const ARRIVAL_MS = [300, 900, 2_000];
+/** Until what was announced has been heard. Heard later, the screen is drawn twice. */
+const HEARD_MS = 150;
 
 /**
  * Puts a container's terminal on this one, to its end or until the keys that leave it; none: only its end. Podman
@@ -30,26 +30,15 @@ export async function attachToContainer(
   if (options.detachKeys === '') {
     return await runner.attach({ file, args: [...args, 'attach', keys, '--', container], env });
   }
-  const left = new AbortController();
-  const { signal } = left;
-  const announce = async (): Promise<void> => {
-    let before = 0;
-    for (const at of ARRIVAL_MS) {
-      await delay(at - before, undefined, { signal });
-      before = at;
-      // Whoever shares the size of the last terminal causes none of these; without one, nothing is drawn for them.
-      const command = { file, args: [...args, 'kill', '--signal=WINCH', '--', container], env };
-      await runner.run({ ...command, parse: asNothing }, { signal });
-    }
-  };
-  const announced = announce().catch(() => undefined);
+  // To `terok-init`, which then draws everything for whoever attaches next. One that does not run is noticed below.
+  const announcement = { file, args: [...args, 'kill', '--signal=WINCH', '--', container], env };
+  await runner.run({ ...announcement, parse: asNothing }).catch(() => undefined);
+  await delay(HEARD_MS);
   try {
     // A closed window leaves the task as C-a d does: its HUP is not for the container.
     const attach = ['attach', keys, '--sig-proxy=false', '--', container];
     return await runner.attach({ file, args: [...args, ...attach], env });
   } finally {
-    left.abort();
-    await announced;
     host.stdout.write(RESTORE_TERMINAL);
   }
 }

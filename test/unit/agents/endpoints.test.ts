@@ -215,6 +215,24 @@ describe('what an agent keeps between containers', () => {
   });
 });
 
+describe('a file that the host writes', () => {
+  it.each([
+    ['/home/dev/.mine/x.json', 'state: [.mine]'],
+    ['/home/dev/.mine/deep/x.json', 'state: [.mine]'],
+    ['/home/dev/.mine', 'state: [.mine/deep]'],
+  ])('%s never lies where an agent may put a link (%s)', (file, state) => {
+    const text = agentText('mine', `${state}\nfiles: [{ path: ${file}, content: x }]\n`);
+    const { entries, broken } = readRoster({ bundled: [], own: [{ file: '/o/mine.yaml', text }] });
+    expect([...entries.keys()]).toEqual([]);
+    expect(broken.get('mine')?.message).toContain(file);
+    const apart = readRoster({
+      bundled: [{ file: '/b/mine.yaml', text: agentText('mine', `${state}\n`) }],
+      own: [{ file: '/o/two.yaml', text: agentText('two', `files: [{ path: ${file}, content: x }]\n`) }],
+    });
+    expect(apart.broken.get('two')?.message).toContain(file);
+  });
+});
+
 describe('a web program', () => {
   const web = (command: string): string => `kind: web
 name: page

@@ -468,12 +468,16 @@ describe('an interactive task', () => {
     const ready = await terminal.sees(/init complete/);
     await terminal.sees(/[#$] /, { from: ready });
     expect(await terminal.run('pwd; tmux list-clients | wc -l')).toMatch(new RegExp(`${workspace}\\s+1\\s`));
-    terminal.type('echo remem""bered; clear -x\r');
+    terminal.type('echo remem""bered\r');
     await terminal.sees(/remembered/);
     const from = terminal.shown.length;
     // As the host does when somebody attaches: a WINCH, and the terminal is as large as it was.
     terminal.type(`echo seen; kill -WINCH ${initPid}\r`);
-    await terminal.sees(/detached[\s\S]*seen/, { from });
+    // Without a new size, nobody came; the screen is back all the same.
+    const detached = await terminal.sees(/detached/, { from });
+    await terminal.sees(/remembered[\s\S]*seen/, { from: detached });
+    await terminal.settles();
+    expect(await terminal.run('stty size')).toContain('39 120');
     expect(await terminal.run('echo still $((40 + 2))')).toContain('still 42');
   });
 

@@ -83,6 +83,10 @@ describe('a headless task', () => {
     );
   });
 
+  it('in which a program ran out of memory, and the agent went on to a good end, is completed', () => {
+    expect(endingOf(headless(), exited(0, { wasOutOfMemory: true }), success).state).toBe('completed');
+  });
+
   it('whose agent tells no events is judged by its exit code', () => {
     expect(endingOf(headless(), exited(0), said({}, 'text')).state).toBe('completed');
     expect(endingOf(headless(), exited(0), said({}, 'opencode')).state).toBe('completed');

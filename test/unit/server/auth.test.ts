@@ -1,0 +1,124 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { AgentLoader } from '../../../src/runtime/agents/agent-loader.ts';
+import { systemClock } from '../../../src/runtime/core/clock.ts';
+import type { Logger } from '../../../src/runtime/core/log.ts';
+import { KeyFileVault } from '../../../src/runtime/vault/key-file-store.ts';
+import { runCommandLine } from '../../../src/server/cli/command-line.ts';
+import { Daemon } from '../../../src/server/daemon.ts';
+import type { Host } from '../../../src/server/host.ts';
+import { loadHost } from '../../../src/server/host-loader.ts';
+import { pathsOf } from '../../../src/server/host-paths.ts';
+import { FakeRuntime } from '../../support/fake-runtime.ts';
+import { resourcesDir } from '../../support/host.ts';
+
+const KEY = 'sk-very-secret-1234';
+
+let directory: string;
+let vault: KeyFileVault;
+let daemon: Daemon;
+let host: Host;
+let logged: unknown[];
+
+beforeEach(async () => {
+  directory = await mkdtemp('/tmp/tc-');
+  host = {
+    ...loadHost(process, '/main.js'),
+    cwd: directory,
+    env: {
+      TEROK_CONFIG_DIR: path.join(directory, 'c'),
+      TEROK_STATE_DIR: path.join(directory, 's'),
+      TEROK_RUNTIME_DIR: path.join(directory, 'r'),
+    },
+  };
+  vault = new KeyFileVault({ directory: path.join(directory, 's/credentials') });
+  logged = [];
+  const note = (fields: object, message: string): void => void logged.push([fields, message]);
+  const logger: Logger = { debug: note, info: note, warn: note, error: note, child: () => logger };
+  const agents = new AgentLoader({
+    bundled: path.join(resourcesDir, 'agents'),
+    own: path.join(directory, 'c/agents'),
+  });
+  daemon = await Daemon.start({
+    paths: pathsOf(host),
+    uid: host.uid,
+    pid: host.pid,
+    createRuntime: async () => Object.assign(new FakeRuntime(), { agents, vault }),
+    logger,
+    clock: systemClock,
+    idleMs: 600_000,
+  });
+});
+afterEach(async () => {
+  daemon.stop('the test is over');
+  await daemon.finished;
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function auth(input: string, ...argv: readonly string[]) {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  let said = '';
+  for (const stream of [stdout, stderr]) stream.on('data', (chunk) => (said += String(chunk)));
+  const stdin = Readable.from(input === '' ? [] : [Buffer.from(input)]);
+  const exitCode = await runCommandLine({
+    ...host,
+    argv: ['auth', ...argv],
+    stdin,
+    stdout,
+    stderr,
+    onSignal: () => undefined,
+  });
+  expect(said).not.toContain(KEY);
+  expect(JSON.stringify(logged)).not.toContain(KEY);
+  return { exitCode, said };
+}
+
+const keyOf = async (name: string) => (await vault.credential(name))?.get('key')?.reveal();
+
+describe('terok-mcp auth', () => {
+  test('keeps what is piped in, says where, and what it is good for', async () => {
+    const tool = await auth(`  ${KEY}\r\n`, 'coderabbit');
+    expect(tool.exitCode).toBe(0);
+    expect(await keyOf('coderabbit')).toBe(KEY);
+    expect(tool.said).toContain(path.join(directory, 's/credentials/coderabbit.json'));
+    expect(tool.said).toContain('terok-mcp run-tool coderabbit');
+    const agent = await auth(`${KEY}\n`, 'claude');
+    expect(agent.said).toContain('Agents cannot use it yet');
+    expect(await keyOf('claude')).toBe(KEY);
+  });
+
+  test('forgets it', async () => {
+    await auth(KEY, 'coderabbit');
+    expect((await auth('', 'coderabbit', '--remove')).said).toContain('is forgotten');
+    expect(await keyOf('coderabbit')).toBeUndefined();
+    expect((await auth('', 'coderabbit', '--remove')).said).toContain('There was no key');
+  });
+
+  test('takes no key as an argument, and does not repeat one', async () => {
+    for (const argv of [
+      ['coderabbit', KEY],
+      ['coderabbit', `--key=${KEY}`],
+    ]) {
+      expect((await auth('', ...argv)).exitCode).toBe(2);
+    }
+    expect(await vault.names()).toEqual([]);
+  });
+
+  test('refuses names that are not there or take none before anything is read', async () => {
+    const unknown = await auth(KEY, 'coderabit');
+    expect(unknown).toMatchObject({ exitCode: 1, said: expect.stringContaining('Did you mean coderabbit') });
+    const keyless = await auth(KEY, 'scripted');
+    expect(keyless).toMatchObject({ exitCode: 1, said: expect.stringContaining('takes no API key') });
+    expect(await vault.names()).toEqual([]);
+  });
+
+  test.each(['', '  \n', `${KEY} and more`, `${KEY}\n${KEY}`, 'k'.repeat(100_000)])(
+    'refuses %j',
+    async (input) => {
+      expect((await auth(input, 'coderabbit')).exitCode).toBe(1);
+      expect(await vault.names()).toEqual([]);
+    },
+  );
+});
