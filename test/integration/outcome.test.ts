@@ -3,6 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Task } from '../../src/runtime/tasks/contract.ts';
 import { hasEnded } from '../../src/runtime/tasks/state.ts';
+import { podmanEngine } from '../support/host.ts';
 import { Terok } from '../support/runtime-host.ts';
 import { steps, useSpeaker } from '../support/speaker-agent.ts';
 
@@ -88,6 +89,28 @@ describe('how a run was ended is told apart', () => {
       exitCode: 137,
       failure: 'it was killed from outside',
     });
+  });
+
+  it('for memory, where the host can limit it; elsewhere the doctor says so', async () => {
+    const { limitsUnavailable } = await podmanEngine(terok.host.paths).info();
+    if (limitsUnavailable !== undefined) {
+      const findings = await terok.runtime.doctor.examine();
+      expect(findings.some(({ level, message }) => level === 'warn' && /limit/i.test(message))).toBe(true);
+      return;
+    }
+    const { file } = await terok.runtime.projects.get('demo');
+    const before = await readFile(file, 'utf8');
+    await writeFile(file, `${before}\nrun:\n  memory: 64m\n`);
+    try {
+      const task = await run(30_000, 'say "taking all of it"', 'tail /dev/zero');
+      expect(task).toMatchObject({
+        state: 'failed',
+        exitCode: 137,
+        failure: 'it used more memory than its limit and was killed',
+      });
+    } finally {
+      await writeFile(file, before);
+    }
   });
 
   it('for a container that somebody removed', async () => {

@@ -58,7 +58,8 @@ function whyFailed(
     return 'it went on after its time limit, and was killed with all that it ran';
   if (exitCode === EXIT_TIMEOUT && hasRuns(task)) return 'it did not finish within its time limit';
   if (task.state === 'starting' && exitCode !== 0) return duringStartUp(exitCode);
-  if (run?.summary.isSessionUnknown === true)
+  // The words alone may stand in any output.
+  if (run?.summary.isSessionUnknown === true && exitCode !== 0)
     return 'its agent does not know the conversation it was to go on with; a follow-up with "fresh" begins a new one in the same workspace';
   // A shell ends with the code of its last command, which says nothing about the person who left it.
   if (task.mode === 'dev') return undefined;

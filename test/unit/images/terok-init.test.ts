@@ -354,7 +354,7 @@ describe('a tool', () => {
       '20',
       'bash',
       '-c',
-      'cat; for v in A_KEY _b name seconds LONG; do printf %s "${!v}" | sha256sum; done; exit 3',
+      `cat; for v in A_KEY _b name seconds LONG; do printf %s "\${!v}" | sha256sum; done; exit 3`,
     );
     const { code, stdout } = await start('tool');
     expect(code).toBe(3);

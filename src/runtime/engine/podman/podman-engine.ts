@@ -1,3 +1,4 @@
+import { uptime } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command, CommandRunner } from '../../core/command.ts';
@@ -16,6 +17,7 @@ import type {
   Progress,
 } from '../contract.ts';
 import { watchExits } from './exit-watcher.ts';
+import { memoryKills } from './memory-kills.ts';
 import { loadPausePid } from './pause-process-loader.ts';
 import { BUILD_MS, hangUp, runBuild } from './podman-build.ts';
 import { PodmanCommands } from './podman-commands.ts';
@@ -23,6 +25,13 @@ import type { PodmanInfo } from './podman-output.ts';
 
 const EXIT_POLL_MS = 5_000;
 const REMOVE_ATTEMPTS = 6;
+/** Between the clocks of the kernel's log and of this machine. */
+const CLOCK_SLACK_S = 1;
+/** What a shell makes of a KILL. */
+const EXIT_KILLED = 137;
+
+const isPerhapsMemory = ({ status, exitCode, wasOutOfMemory }: ContainerState): boolean =>
+  status === 'exited' && exitCode === EXIT_KILLED && !wasOutOfMemory;
 
 export interface PodmanEngineDeps {
   readonly runner: CommandRunner;
@@ -102,7 +111,10 @@ export class PodmanEngine implements ContainerEngine {
   }
 
   async inspect(name: string, signal?: AbortSignal): Promise<ContainerState | undefined> {
-    return (await this.inspectAll([name], signal))[0];
+    const [state] = await this.inspectAll([name], signal);
+    return state === undefined || !isPerhapsMemory(state)
+      ? state
+      : { ...state, wasOutOfMemory: await this.#wasKilledForMemory(state, signal) };
   }
 
   async inspectAll(names: readonly string[], signal?: AbortSignal): Promise<readonly ContainerState[]> {
@@ -185,6 +197,18 @@ export class PodmanEngine implements ContainerEngine {
 
   watchExits(listener: () => void): () => void {
     return watchExits(this.#deps.paths.podman.tmpDir, EXIT_POLL_MS, listener);
+  }
+
+  /** A kernel that tells nothing is no reason to know less of the container. */
+  async #wasKilledForMemory({ id, startedAt }: ContainerState, signal?: AbortSignal): Promise<boolean> {
+    const kills = await this.#deps.runner.run(memoryKills, { signal }).catch((error: unknown) => {
+      if (error instanceof CommandError || error instanceof HostError) return [];
+      throw error;
+    });
+    // It may have been started before, and killed then.
+    const ageMs = startedAt === undefined ? 0 : Date.now() - Date.parse(startedAt);
+    const startedAtS = uptime() - ageMs / 1000;
+    return kills.some(({ containerId, atS }) => containerId === id && atS >= startedAtS - CLOCK_SLACK_S);
   }
 
   /** Without the caller's signal: it may be what ended the start. */
