@@ -74,12 +74,16 @@ const MAX_PROBLEMS = 8;
 function parseArguments<I extends z.ZodObject>(tool: ToolHead<I>, raw: unknown): z.output<I> {
   const parsed = tool.input.safeParse(raw ?? {});
   if (parsed.success) return parsed.data;
-  const { issues } = parsed.error;
-  const problems = issues.slice(0, MAX_PROBLEMS).map(describeIssue);
-  if (issues.length > MAX_PROBLEMS) problems.push(`and ${issues.length - MAX_PROBLEMS} more`);
-  throw new InvalidInputError(`Invalid arguments for ${tool.name}: ${problems.join('; ')}`, {
+  throw new InvalidInputError(`Invalid arguments for ${tool.name}: ${describeIssues(parsed.error)}`, {
     hint: `${tool.name} takes: ${Object.entries(tool.input.shape).map(describeField).join(', ')}.`,
   });
+}
+
+/** What is wrong, each problem behind the field it is in; values are not repeated. */
+export function describeIssues({ issues }: z.ZodError): string {
+  const problems = issues.slice(0, MAX_PROBLEMS).map(describeIssue);
+  if (issues.length > MAX_PROBLEMS) problems.push(`and ${issues.length - MAX_PROBLEMS} more`);
+  return problems.join('; ');
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {

@@ -93,7 +93,7 @@ function nextStep({ id, project, state, mode }: Task): string {
     case 'completed':
       return mode === 'tool'
         ? `task_logs task=${id} shows what it said`
-        : `task_status task=${id} lists its branches; then gate_diff project=${project}; follow_up task=${id} for more`;
+        : `task_status task=${id} lists its branches; then gate_diff project=${project}; ${again(id, mode)}`;
     case 'failed':
       return `task_logs task=${id} shows what happened; ${again(id, mode)}`;
     case 'stopped':

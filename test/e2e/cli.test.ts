@@ -206,3 +206,15 @@ test('Ctrl-C ends the showing with 130 and leaves the task running', async () =>
   expect((await client.call('task_status', { task })).object).toMatchObject({ state: 'running' });
   await terok('task', 'stop', task);
 });
+
+test('a reader that leaves ends the command quietly, and not the task', async () => {
+  const script = Array.from({ length: 40 }, (_, index) => `say ${index}\nsleep 0.1`).join('\n');
+  const child = site.spawn(['run', 'scripted', '--project', 'demo', '-p', `${script}\nsleep 60`]);
+  let stderr = '';
+  child.stderr?.on('data', (chunk) => (stderr += String(chunk)));
+  child.stdout?.once('data', () => child.stdout?.destroy());
+  expect(await exitOf(child)).toBe(141);
+  const [, task = ''] = /^Task (\w{5}) \(scripted\)\n$/.exec(stderr) ?? [stderr];
+  expect((await client.call('task_status', { task })).object).toMatchObject({ state: 'running' });
+  await terok('task', 'stop', task);
+});

@@ -189,6 +189,27 @@ describe('kill -9 of the daemon during a run', () => {
     await next.call('delete_task', { task });
   });
 
+  it('whoever watches sees every line once, starts the next daemon, and gets the exit code', async () => {
+    const lines = Array.from({ length: 12 }, (_, index) => `line ${index}`);
+    const prompt = steps(...lines.flatMap((line) => [`say ${line}`, 'sleep 0.5']), 'exit 5');
+    const watching = shipped.spawn(['run', 'scripted', '--project', 'demo', '-p', prompt]);
+    const ended = new Promise((resolve) => watching.once('close', resolve));
+    const said = { stdout: '', stderr: '' };
+    watching.stdout?.on('data', (chunk) => (said.stdout += String(chunk)));
+    watching.stderr?.on('data', (chunk) => (said.stderr += String(chunk)));
+    await eventually(
+      async () => said.stdout,
+      (stdout) => stdout.includes('line 3'),
+    );
+    const daemon = await shipped.daemonPid();
+    if (daemon === undefined) throw new Error('no daemon runs');
+    process.kill(daemon, 'SIGKILL');
+    expect([await ended, said.stderr]).toEqual([5, expect.stringContaining('the daemon went away')]);
+    expect(said.stdout.split('\n').filter((line) => line.startsWith('line '))).toEqual(lines);
+    const [, task = ''] = /^Task (\w{5})/m.exec(said.stderr) ?? [];
+    await shipped.run(['task', 'delete', task]);
+  });
+
   it('an agent that pushes while there is a new daemon is served by it', async () => {
     const client = await shipped.connect();
     const { object } = await client.call('run_headless', {

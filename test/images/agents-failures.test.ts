@@ -19,7 +19,12 @@ async function runToItsFailure(
   const started = performance.now();
   const report = await lab.run(agent, 'Do something.', input);
   const tookMs = performance.now() - started;
-  expect(report).toMatchObject({ state: 'failed', failure: expect.stringMatching(/\S/) });
+  const log = report['state'] === 'failed' ? '' : await lab.log(report['task']);
+  expect({ ...report, log }).toMatchObject({
+    state: 'failed',
+    failure: expect.stringMatching(/\S/),
+    log: '',
+  });
   await lab.delete(report['task']);
   return { report, tookMs };
 }
@@ -60,12 +65,19 @@ describe.each(AGENTS)('%s', (agent) => {
     expect(tookMs).toBeLessThan(60_000);
   });
 
-  it('has failed when it was not let do what the work needs, though it ends with 0', async () => {
-    lab.llm.script = [
-      { run: 'touch /workspace/denied.txt && git -C /workspace status --short' },
-      { text: 'I could not do it.' },
-    ];
+  it('does nothing to the workspace of a restricted task, and says so where it can', async () => {
+    lab.llm.script = [{ run: 'touch /workspace/denied.txt' }, { text: 'I could not do it.' }];
+    lab.llm.forget();
+    if (agent === 'codex') {
+      // It refuses nothing: it lets commands see the workspace and not change it, and tells only its model.
+      const report = await lab.run(agent, 'Do something.', { restricted: true });
+      expect(JSON.stringify(lab.llm.work.at(-1)?.conversation)).toContain('Read-only file system');
+      await lab.delete(report['task']);
+      return;
+    }
+    // It ends with 0 all the same.
     const { report } = await runToItsFailure(agent, { restricted: true });
+    expect(report).toMatchObject({ exit_code: 0, run: { denied: 1 } });
     expect(why(report)).toMatch(/not let use|denied/);
   });
 });

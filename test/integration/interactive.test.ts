@@ -45,7 +45,7 @@ describe('terok-mcp login', () => {
   it('brings keys to the shell in the workspace and its output back; C-a d leaves it running', async () => {
     await using terminal = await loggedIn(task.slice(0, 3));
     expect(await terminal.run('pwd; id -un; command -v terok-scripted')).toMatch(
-      /\/workspace\s+dev\s+\S*terok-scripted/,
+      /\/workspace[\s\S]*dev\s+\S*terok-scripted/,
     );
     expect(await terminal.run('tmux show -gv prefix; tmux show -gv status-style; echo $TERM')).toMatch(
       /C-a\s+bg=green,fg=black\s+tmux-256color/,

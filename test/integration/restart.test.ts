@@ -2,6 +2,7 @@ import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Task } from '../../src/runtime/tasks/contract.ts';
+import { hostEnvironment } from '../support/host.ts';
 import { Terok } from '../support/runtime-host.ts';
 
 let terok: Terok;
@@ -112,6 +113,28 @@ describe('an interactive task that was stopped', () => {
     expect(await terok.containers()).not.toContain(task.container);
     for (const place of [terok.host.paths.networks, terok.host.paths.services])
       expect(await readdir(place)).not.toContain(task.id);
+  });
+});
+
+describe('a container that started although Podman said no', () => {
+  it('is gone on with: its prompt is not given twice, nor its content lost', async () => {
+    const task = await terok.runSteps(['run echo note > ~/note']);
+    const container = await idOf(task);
+    const bin = path.join(terok.host.directory, 'bin');
+    await mkdir(bin);
+    const podman = (await terok.hostProgram('which', 'podman')).trim();
+    const slow = `#!/bin/bash\n${podman} "$@" || exit\nif [[ " $* " == *" start -- "* ]]; then exit 125; fi\n`;
+    await writeFile(path.join(bin, 'podman'), slow, { mode: 0o755 });
+    await terok.restart({ PATH: `${bin}:${hostEnvironment()['PATH']}` });
+    try {
+      const prompt = 'run cat ~/note; echo once >> count.txt; wc -l < count.txt';
+      const again = await terok.followUp(task.id, prompt, { fresh: true });
+      expect(again).toMatchObject({ state: 'completed', exitCode: 0, warnings: [] });
+      expect(await idOf(task)).toBe(container);
+      expect(await terok.output(task.id)).toMatch(/^note\n1$/m);
+    } finally {
+      await terok.restart();
+    }
   });
 });
 

@@ -48,8 +48,13 @@ export class DaemonInProcess implements AsyncDisposable {
     const directory = await mkdtemp('/tmp/tc-');
     await mkdir(path.join(directory, 'cwd'));
     const started = new DaemonInProcess(directory);
-    const { host, runtime } = started;
-    started.#daemon = await Daemon.start({
+    await started.#startDaemon(logger);
+    return started;
+  }
+
+  async #startDaemon(logger: Logger): Promise<void> {
+    const { host, runtime } = this;
+    this.#daemon = await Daemon.start({
       paths: pathsOf(host),
       uid: host.uid,
       pid: host.pid,
@@ -58,7 +63,13 @@ export class DaemonInProcess implements AsyncDisposable {
       clock: systemClock,
       idleMs: 600_000,
     });
-    return started;
+  }
+
+  /** Ends every connection, and lets another daemon take the place of this one; tasks go on. */
+  async replaceDaemon(): Promise<void> {
+    this.#daemon?.stop('replaced');
+    await this.#daemon?.finished;
+    await this.#startDaemon(silentLogger);
   }
 
   begin(argv: readonly string[], stdin: Readable = Readable.from([])): Started {

@@ -34,6 +34,7 @@ export function exampleSpec(
     readonly limits?: boolean;
     readonly relay?: boolean;
     readonly gpu?: GpuGrant;
+    readonly timeoutS?: number;
   } = {},
 ): ContainerSpec {
   return runSpec({
@@ -87,6 +88,6 @@ export function exampleSpec(
     idMapping: { kind: 'keep-id', user: 1000 },
     engine: { limitsUnavailable: options.limits === true ? undefined : 'no controller' },
     instance: '0123456789ab',
-    timeoutS: 1800,
+    timeoutS: options.timeoutS ?? 1800,
   });
 }

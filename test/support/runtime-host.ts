@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { type Checkpoint, noCheckpoint } from '../../src/runtime/core/checkpoint.ts';
+import { noCheckpoint } from '../../src/runtime/core/checkpoint.ts';
 import { systemClock } from '../../src/runtime/core/clock.ts';
 import { asText } from '../../src/runtime/core/command.ts';
 import { createLogger, silentLogger } from '../../src/runtime/core/log.ts';
@@ -63,9 +63,9 @@ export class Terok implements AsyncDisposable {
   }
 
   /** Ends this runtime as a clean exit would, and starts the next on the same state. */
-  async restart(checkpoint: Checkpoint = noCheckpoint): Promise<void> {
+  async restart(env: Readonly<Record<string, string>> = {}): Promise<void> {
     await this.runtime[Symbol.asyncDispose]();
-    this.runtime = await startRuntime(this.host, checkpoint);
+    this.runtime = await startRuntime(this.host, { env });
   }
 
   /** A program of the host, outside of every container. */
@@ -141,11 +141,14 @@ export class Terok implements AsyncDisposable {
   }
 }
 
-export async function startRuntime(host: TestHost, checkpoint: Checkpoint = noCheckpoint): Promise<Runtime> {
+export async function startRuntime(
+  host: TestHost,
+  options: { readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<Runtime> {
   return await createRuntime({
     paths: host.paths,
     uid,
-    env: hostEnvironment(),
+    env: { ...hostEnvironment(), ...options.env },
     packageEnv: {},
     resourcesDir,
     logger:
@@ -153,6 +156,6 @@ export async function startRuntime(host: TestHost, checkpoint: Checkpoint = noCh
         ? silentLogger
         : createLogger({ level: 'debug', fileDescriptor: 2 }),
     clock: systemClock,
-    checkpoint,
+    checkpoint: noCheckpoint,
   });
 }

@@ -5,6 +5,9 @@ import { AGENT_CONFIG, type AgentFile, type RosterEntry } from './contract.ts';
 export const INSTRUCTIONS_FILE = 'instructions.md';
 export const SUBAGENTS_FILE = 'agents.json';
 
+/** What stands in `headless.log_env` until the wrapper knows better. */
+export const LOG_TO_OUTPUT = 'stderr';
+
 export const containerPath = (file: string): string => `${AGENT_CONFIG}/${file}`;
 export const wrapperFile = ({ name }: Pick<RosterEntry, 'name'>): string => `bin/${name}`;
 export const opencodeFile = ({ name }: Pick<RosterEntry, 'name'>): string => `opencode/${name}.json`;

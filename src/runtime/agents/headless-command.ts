@@ -5,6 +5,7 @@ import {
   containerPath,
   fill,
   instructionArgs,
+  LOG_TO_OUTPUT,
   SUBAGENTS_FILE,
   wrapperFile,
 } from './agent-channels.ts';
@@ -24,10 +25,14 @@ export interface HeadlessRun {
 /** What of the settings an agent can be told, and how; what it cannot be told becomes words of the prompt, or a warning. */
 export function headlessRun(input: AgentRunInput, prompt: string, newSession: () => string): HeadlessRun {
   const { agent, settings } = input;
-  const { options, model_env } = agent.headless;
+  const { options, model_env, log_env } = agent.headless;
   const warnings: string[] = [];
   const args = [...approvalArgs(agent, input.isRestricted)];
-  const environment = { ...agent.headless.env, ...modelEnvironment(input) };
+  const environment = {
+    ...agent.headless.env,
+    ...modelEnvironment(input),
+    ...(log_env === undefined ? {} : { [log_env]: LOG_TO_OUTPUT }),
+  };
   const inFront: string[] = [];
   const behind: string[] = [];
 

@@ -99,6 +99,9 @@ export const Headless = z
       .prefault({}),
     model_env: environmentName.optional().describe('Variable that names the model, where no flag does.'),
     env: environmentMap.default({}),
+    log_env: environmentName
+      .optional()
+      .describe('Variable that names a file for what it tells nowhere else: it becomes part of its output.'),
   })
   .superRefine(({ command, resume, options }, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });

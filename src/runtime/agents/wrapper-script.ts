@@ -1,4 +1,10 @@
-import { approvalArgs, channelEnvironment, instructionArgs, isAgent } from './agent-channels.ts';
+import {
+  approvalArgs,
+  channelEnvironment,
+  instructionArgs,
+  isAgent,
+  LOG_TO_OUTPUT,
+} from './agent-channels.ts';
 import type { RosterEntry } from './contract.ts';
 import { shellWord } from './shell-word.ts';
 
@@ -26,6 +32,7 @@ export function renderWrapper(entry: RosterEntry, options: WrapperOptions): stri
           ...exports({ ...entry.env, ...channelEnvironment(entry) }),
           ...defaultArgs(options.hasInstructions ? instructionArgs(entry) : []),
           ...defaultArgs(approvalArgs(entry, options.isRestricted)),
+          ...logToOutput(entry.headless.log_env),
         ]
       : [HUMAN_IDENTITY]),
     start(entry, options.directories ?? DIRECTORIES),
@@ -66,6 +73,22 @@ for argument in "$@"; do
   case $argument in ${shellWord(first)} | ${shellWord(first)}=*) defaults=() ;; esac
 done
 set -- "\${defaults[@]}" "$@"`,
+  ];
+}
+
+/**
+ * The container's own standard error belongs to the host, so by name nobody in here can open it: a pipe can be. The
+ * copying ends with the writer.
+ */
+function logToOutput(variable: string | undefined): readonly string[] {
+  if (variable === undefined) return [];
+  return [
+    `if [ "\${${variable}-}" = ${LOG_TO_OUTPUT} ]; then
+  ${variable}=$(mktemp -d)/log
+  export ${variable}
+  mkfifo -m 0600 "$${variable}"
+  cat "$${variable}" >&2 &
+fi`,
   ];
 }
 

@@ -16,6 +16,12 @@ export function nearestNames(name: string, known: readonly string[]): string[] {
     .map((entry) => entry.candidate);
 }
 
+/** `Did you mean a or b?`, else what may be said instead: for a hint. */
+export function didYouMean<T>(name: string, known: readonly string[], otherwise: T): string | T {
+  const near = nearestNames(name, known);
+  return near.length > 0 ? `Did you mean ${near.join(' or ')}?` : otherwise;
+}
+
 /** Names are short; a megabyte of input must not cost a megabyte squared. */
 const MAX_LENGTH = 64;
 

@@ -4,9 +4,10 @@
  */
 
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
-// C0 except tab and newline, DEL, C1, zero-width and bidirectional controls, line/paragraph separators, BOM, tags.
+// C0 except tab and newline, DEL, C1, zero-width and bidirectional controls, line/paragraph separators, BOM, tags and
+// variation selectors 17 to 256, which can spell what nobody sees.
 const UNSAFE =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\udb40[\udc00-\udc7f]/g;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\udb40[\udc00-\uddef]/g;
 
 /** Shows every unsafe character as `\u{hex}`; terminal escape sequences go whole. Newlines and tabs stay. */
 export function cleanText(text: string): string {

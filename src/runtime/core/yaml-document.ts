@@ -1,4 +1,15 @@
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  Parser,
+  parseDocument,
+} from 'yaml';
 import { isPrototypeKey } from './deep-merge.ts';
 import { InvalidInputError } from './errors.ts';
 import { cleanLine, cleanText } from './untrusted-text.ts';
@@ -28,6 +39,8 @@ export type YamlResult =
 
 /** Deeper than any setting; below what would exhaust the stack of whoever walks the value. */
 const MAX_DEPTH = 64;
+/** The document and the innermost value stand on the parser's stack as well. */
+const MAX_STACK = MAX_DEPTH + 4;
 const MAX_ALIASES = 50;
 const MAX_VALUES = 1_000_000;
 const MAX_PROBLEMS = 20;
@@ -51,6 +64,10 @@ export function parseYaml(
   const lineAt = (offset: number): number => before + Math.max(1, lines.linePos(offset).line);
   const failure = (line: number, problem: string): YamlResult => ({ problems: [{ line, key: '', problem }] });
   try {
+    const tooDeepAt = findDepth(text);
+    if (tooDeepAt !== undefined) {
+      return failure(before + text.slice(0, tooDeepAt).split('\n').length, TOO_DEEP);
+    }
     const parsed = parseDocument(text, {
       lineCounter: lines,
       prettyErrors: false,
@@ -61,15 +78,9 @@ export function parseYaml(
     const problems = [...parsed.errors, ...parsed.warnings].slice(0, MAX_PROBLEMS).map((error) => ({
       line: lineAt(error.pos[0]),
       key: '',
-      // The parser reports an exhausted stack like any other error.
-      problem: error.message.startsWith('Maximum call stack')
-        ? TOO_DEEP
-        : `not valid YAML: ${cleanLine(error.message)}`,
+      problem: `not valid YAML: ${cleanLine(error.message)}`,
     }));
-    const [first] = problems;
-    // What follows an exhausted stack are its consequences.
-    if (first?.problem === TOO_DEEP) return { problems: [first] };
-    if (first !== undefined) return { problems };
+    if (problems.length > 0) return { problems };
     const trap = findTrap(parsed.contents, [], new Set());
     if (trap !== undefined) {
       return {
@@ -91,6 +102,22 @@ export function parseYaml(
     if (error instanceof RangeError) return failure(before + 1, TOO_DEEP);
     throw error;
   }
+}
+
+/**
+ * Where the text nests too deeply, found by the library's parser, which keeps a stack of its own. To be asked before
+ * the document is composed: that calls itself at each level, and a regular expression that is compiled when the
+ * process's stack is nearly exhausted ends the process, with no error to catch.
+ */
+function findDepth(text: string): number | undefined {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const _token of parser.next(lexeme)) {
+      // What it finds is of no interest, only how deep it is.
+    }
+    if (parser.stack.length > MAX_STACK) return parser.offset;
+  }
+  return undefined;
 }
 
 export const showKey = (path: KeyPath): string => path.map((part) => cleanLine(String(part), 80)).join('.');

@@ -210,7 +210,7 @@ export interface Tasks {
     options: {
       readonly until: (task: Task) => boolean;
       readonly waitMs: number;
-      /** Also ends the wait when the agent says that it is done, blocked or in error, having said otherwise before. */
+      /** Also ends the wait when the agent says that it is done, blocked or in error, and no report has told that yet. */
       readonly orWorkStatus?: boolean | undefined;
     },
     signal?: AbortSignal,

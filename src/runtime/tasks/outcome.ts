@@ -1,4 +1,3 @@
-import { cleanLine } from '../core/untrusted-text.ts';
 import type { ContainerState } from '../engine/contract.ts';
 import type { EventFormat, RunSummary } from '../transcript/contract.ts';
 import type { Task } from './contract.ts';
@@ -23,9 +22,6 @@ const EXIT_WORKSPACE_NOT_EMPTY = 128;
 const EXIT_KILLED = 137;
 /** What conmon records of a container that it had to kill at the end of its lifetime. */
 const OUTLIVED = -1;
-
-/** Formats whose agents always say in the end how it went: silence is a run that broke off. */
-const TELL_RESULT: readonly EventFormat[] = ['claude', 'codex', 'copilot', 'gemini'];
 
 /**
  * What the end of a container means for its task (pure). `container` is undefined when it is no longer there, `run`
@@ -78,12 +74,13 @@ function duringStartUp(exitCode: number): string {
 
 /** What an agent's own events say against an exit code of 0. */
 function contraryWord({ summary, format }: RunEvidence): string | undefined {
-  const { result, lastError, deniedCount, denied } = summary;
+  const { result, lastError, deniedCount } = summary;
   if (result === 'failure') return 'the agent says itself that it failed';
   if (lastError !== undefined) return 'the agent ended with an error';
   if (deniedCount > 0)
-    return `the agent was not let use ${deniedCount === 1 ? 'a tool' : 'tools'} that it needed (${cleanLine(denied.join(', '), 200)})`;
-  if (result === undefined && TELL_RESULT.includes(format))
+    return `the agent was not let use ${deniedCount === 1 ? 'a tool' : 'tools'} that it needed`;
+  // All others say in the end how it went: silence is a run that broke off.
+  if (result === undefined && format !== 'text')
     return 'the agent broke off without saying how its work ended';
   return undefined;
 }

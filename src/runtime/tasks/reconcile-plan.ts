@@ -95,7 +95,7 @@ function repairTask(task: Task, container: ContainerState | undefined): readonly
 }
 
 /** Whether what the container did last came after the intent to start it again, which the task's start time then is. */
-const hasStarted = ({ startedAt }: Task, container: ContainerState): boolean =>
+export const hasStarted = ({ startedAt }: Task, container: ContainerState): boolean =>
   container.status !== 'created' &&
   startedAt !== undefined &&
   container.startedAt !== undefined &&

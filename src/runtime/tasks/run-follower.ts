@@ -1,4 +1,3 @@
-import { cleanLine } from '../core/untrusted-text.ts';
 import { EMPTY_SUMMARY, type RunSummary } from '../transcript/contract.ts';
 import type { Task } from './contract.ts';
 import { isUp } from './state.ts';
@@ -18,7 +17,8 @@ const MAX_RETRYING_MS = 90_000;
 export class RunFollower {
   readonly #context: TaskContext;
   readonly #closer: TaskCloser;
-  readonly #summaries = new Map<string, RunSummary>();
+  /** By run: the one before may still be looked at when the next begins. */
+  readonly #summaries = new Map<number, RunSummary>();
 
   constructor(context: TaskContext, deps: { readonly closer: TaskCloser }) {
     this.#context = context;
@@ -26,16 +26,16 @@ export class RunFollower {
   }
 
   /** What a running run came to so far. */
-  summaryOf(task: string): RunSummary | undefined {
-    return this.#summaries.get(task);
+  summaryOf(run: number): RunSummary | undefined {
+    return this.#summaries.get(run);
   }
 
-  /** Until the run has ended, or the signal fires. Once is enough: a second call for the same task returns at once. */
+  /** Until the run has ended, or the signal fires. Once is enough: a second call for the same run returns at once. */
   async follow(task: Task, signal: AbortSignal): Promise<void> {
     const { store, clock, evidences, transcripts } = this.#context;
     const run = store.runs.last(task.id);
-    if (run === undefined || run.endedAt !== undefined || this.#summaries.has(task.id)) return;
-    this.#summaries.set(task.id, EMPTY_SUMMARY);
+    if (run === undefined || run.endedAt !== undefined || this.#summaries.has(run.id)) return;
+    this.#summaries.set(run.id, EMPTY_SUMMARY);
     try {
       const log = { ...(await evidences.logOf(task)), hasEnded: false };
       let cursor = store.origin(task.id)?.logOffset ?? 0;
@@ -43,8 +43,10 @@ export class RunFollower {
       let { session } = run;
       while (!signal.aborted && this.#isRunning(task, run.id)) {
         const page = await transcripts.events(log, { cursor, maxEvents: EVENTS_AT_ONCE });
+        // What was read meanwhile may be the next run's, and what is stored for this one is its end's to say.
+        if (!this.#isRunning(task, run.id)) return;
         summary = transcripts.fold(summary, page.events, log);
-        this.#summaries.set(task.id, summary);
+        this.#summaries.set(run.id, summary);
         if (summary.session !== undefined && summary.session !== session) {
           session = summary.session;
           store.setSession(task.id, run.id, session);
@@ -55,7 +57,7 @@ export class RunFollower {
         cursor = page.nextCursor;
       }
     } finally {
-      this.#summaries.delete(task.id);
+      this.#summaries.delete(run.id);
     }
   }
 
@@ -80,6 +82,8 @@ export function whyHopeless(summary: RunSummary, now: Date): string | undefined 
   const { retries, retryReason, retryingSince } = summary;
   const retryingMs = retryingSince === undefined ? 0 : now.getTime() - Date.parse(retryingSince);
   if (retries <= MAX_RETRIES && (retries === 0 || retryingMs <= MAX_RETRYING_MS)) return undefined;
-  const reason = retryReason === undefined ? 'it was tried again and again' : cleanLine(retryReason, 200);
-  return `its model could not be used: ${reason}`;
+  // What the container printed is told apart from our words; of that, a number says nothing but itself.
+  const status = /\bHTTP ([1-5][0-9]{2})\b/.exec(retryReason ?? '')?.[1];
+  const answer = status === undefined ? '' : ` (HTTP ${status})`;
+  return `its model could not be used${answer}: the agent only tried again (${retries})`;
 }

@@ -18,6 +18,7 @@ import type { TaskPaths } from './task-files-store.ts';
 export const CONTAINER_USER = 1000;
 /** Cloning, and the grace of `timeout`, on top of a run's own limit. */
 const START_UP_S = 120;
+const HOUR_S = 3600;
 const MAX_LOG_BYTES = 256 * 1024 * 1024;
 
 /** What sudo needs to become root inside the container, and nothing that touches networks, devices or the host. */
@@ -125,8 +126,14 @@ function unlabelledSpec(input: RunSpecInput): ContainerSpec {
     log: { hostPath: paths.log, maxBytes: MAX_LOG_BYTES },
     stopTimeoutS: limits.shutdown_timeout,
     // `terok-init` keeps the time limit; this one holds when the agent has stopped whatever keeps it.
-    lifetimeS: hasRuns(task) && input.timeoutS > 0 ? input.timeoutS + START_UP_S : undefined,
+    lifetimeS: hasRuns(task) && input.timeoutS > 0 ? lifetimeFor(input.timeoutS) : undefined,
   };
+}
+
+/** One of few, in seconds: a follow-up with a little more time is no reason for another container. */
+function lifetimeFor(timeoutS: number): number {
+  const hours = Math.ceil(Math.log2((timeoutS + START_UP_S) / HOUR_S));
+  return HOUR_S * 2 ** Math.max(0, hours);
 }
 
 /** The whole directory, and by itself each file that a program looks for elsewhere. All read-only. */

@@ -70,6 +70,17 @@ export class RunStore {
       .some(({ summary }) => parseSummary(summary).events > 0);
   }
 
+  /** What the runs before this one came to that were part of the same conversation. */
+  earlier(task: TaskId, id: number, session: string | undefined): readonly RunSummary[] {
+    if (session === undefined) return [];
+    return this.#database
+      .prepare<[string, number, string], { summary: string | null }>(
+        'SELECT summary FROM runs WHERE task = ? AND id < ? AND session = ? ORDER BY id',
+      )
+      .all(task, id, session)
+      .map(({ summary }) => parseSummary(summary));
+  }
+
   setSession(id: number, session: string): void {
     this.#database.prepare('UPDATE runs SET session = ? WHERE id = ?').run(session, id);
   }

@@ -1,6 +1,7 @@
 import type { ContainerState } from '../engine/contract.ts';
 import type { Task } from './contract.ts';
 import { endingOf } from './outcome.ts';
+import { withOwnUsage } from './run-usage.ts';
 import type { TaskContext } from './task-context.ts';
 
 /** The ways a task ends. Callers hold the task's mutex. */
@@ -63,7 +64,15 @@ export class TaskCloser {
     const run =
       evidence === undefined || last === undefined || last.endedAt !== undefined
         ? undefined
-        : { id: last.id, summary: evidence.summary, session: evidence.summary.session };
+        : {
+            id: last.id,
+            summary: withOwnUsage(
+              evidence.summary,
+              evidence.format,
+              store.runs.earlier(task.id, last.id, evidence.summary.session),
+            ),
+            session: evidence.summary.session,
+          };
     return { ending, run };
   }
 

@@ -173,17 +173,6 @@ export class TaskFilesStore {
     return directory;
   }
 
-  /** Task ids that have a directory, by project: for finding what a crash left. */
-  async onDisk(): Promise<readonly { readonly project: string; readonly id: string }[]> {
-    const projects = await listDirectory(this.#deps.paths.tasks);
-    const perProject = await Promise.all(
-      projects.map(async (project) =>
-        (await listDirectory(path.join(this.#deps.paths.tasks, project))).map((id) => ({ project, id })),
-      ),
-    );
-    return perProject.flat();
-  }
-
   async servicesOnDisk(): Promise<readonly string[]> {
     return await listDirectory(this.#deps.paths.services);
   }

@@ -20,7 +20,7 @@ import type { TaskCloser } from './task-closer.ts';
 import type { TaskContext } from './task-context.ts';
 import type { TaskLauncher } from './task-launcher.ts';
 import type { TaskMonitor } from './task-monitor.ts';
-import type { TaskReports } from './task-reports.ts';
+import { ofThisStart, type TaskReports } from './task-reports.ts';
 import type { TaskRestarter } from './task-restarter.ts';
 import type { WebAddresses } from './web-addresses.ts';
 import { loadWorkStatus } from './work-status-loader.ts';
@@ -194,9 +194,10 @@ export class TaskManager implements Tasks {
     return task;
   }
 
-  #saysSo({ id, project }: Task, signal: AbortSignal): Promise<boolean> {
+  #saysSo(task: Task, signal: AbortSignal): Promise<boolean> {
     const { files, clock } = this.#context;
-    const { agentState } = files.pathsOf({ id, project });
-    return turnsNotable(async () => (await loadWorkStatus(agentState)).status, clock, signal);
+    const { agentState } = files.pathsOf(task);
+    const load = async () => ofThisStart(this.get(task.id), (await loadWorkStatus(agentState)).status);
+    return turnsNotable(load, { before: this.#deps.reports.lastTold(task.id), clock }, signal);
   }
 }

@@ -1,5 +1,5 @@
 import type { AgentFile, AgentRun, Agents, ApiEndpoint, RosterEntry } from '../agents/contract.ts';
-import { type Config, type ConfigScope, FALLBACK_AGENT, type RunSettings } from '../config/contract.ts';
+import { type Config, FALLBACK_AGENT, type RunSettings } from '../config/contract.ts';
 import type { Secret } from '../core/secret.ts';
 import {
   fileScopes,
@@ -13,6 +13,7 @@ import { CONTAINER_WEB_PORT } from '../web/contract.ts';
 import type { CreateTaskInput, Task, TaskMode } from './contract.ts';
 import type { TaskSettings } from './task-row.ts';
 import { modeOf } from './task-rules.ts';
+import { settingsOf, taskLayer } from './task-settings.ts';
 import { credentialsOf, TOOL_TIMEOUT_S, toolRun } from './tool-run.ts';
 
 /** How a task is to be started. Nothing of it was done yet. */
@@ -222,33 +223,3 @@ const relayEndpoints = (roster: readonly RosterEntry[]): ReadonlyMap<string, Api
       .filter(({ kind, phantom }) => kind === 'agent' && phantom.api_key !== undefined)
       .map(({ name }) => [name, { baseUrl: RELAY_URL, token: RELAY_TOKEN, kind: 'api_key' }]),
   );
-
-/** What the task's own row keeps. Only what was said. */
-function settingsOf(input: CreateTaskInput, mode: TaskMode, project: Project): TaskSettings {
-  return {
-    preset: input.preset ?? (mode === 'tool' ? undefined : project.settings.preset),
-    model: input.model,
-    maxTurns: input.maxTurns,
-    timeoutS: input.timeoutS,
-    instructions: input.instructions,
-    subagents: input.subagents,
-    restricted: input.restricted,
-    branch: input.branch,
-    gate: input.gate,
-    gpus: input.gpus,
-    agent: mode === 'web' ? input.agent : undefined,
-    web: input.web,
-    toolArgs: input.tool?.args,
-  };
-}
-
-/** Only what was said: an absent key leaves the layers below as they are. */
-function taskLayer(settings: TaskSettings): ConfigScope['layer'] {
-  const { model, maxTurns, timeoutS, restricted } = settings;
-  return {
-    ...(model === undefined ? {} : { model }),
-    ...(maxTurns === undefined ? {} : { max_turns: maxTurns }),
-    ...(timeoutS === undefined ? {} : { timeout: timeoutS }),
-    ...(restricted === undefined ? {} : { unrestricted: !restricted }),
-  };
-}

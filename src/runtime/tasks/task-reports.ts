@@ -1,8 +1,16 @@
 import { CancelledError } from '../core/errors.ts';
 import type { TranscriptPage } from '../transcript/contract.ts';
-import type { LogPage, LogRequest, Task, TaskReport, TaskRun, TranscriptRequest } from './contract.ts';
+import type {
+  LogPage,
+  LogRequest,
+  Task,
+  TaskReport,
+  TaskRun,
+  TranscriptRequest,
+  WorkStatus,
+} from './contract.ts';
 import type { RunFollower } from './run-follower.ts';
-import { isActive } from './state.ts';
+import { hasEnded, isActive } from './state.ts';
 import type { TaskContext } from './task-context.ts';
 import { loadWorkStatus } from './work-status-loader.ts';
 
@@ -13,10 +21,17 @@ const LAST_OUTPUT_CHARS = 1_000;
 export class TaskReports {
   readonly #context: TaskContext;
   readonly #follower: RunFollower;
+  /** So that a wait ends for what nobody has been told yet. */
+  readonly #told = new Map<string, string>();
 
   constructor(context: TaskContext, deps: { readonly follower: RunFollower }) {
     this.#context = context;
     this.#follower = deps.follower;
+  }
+
+  /** The work status that was reported last; undefined before any was. */
+  lastTold(task: string): string | undefined {
+    return this.#told.get(task);
   }
 
   /** `current` is asked last: what is told besides may be older, and never newer. */
@@ -28,12 +43,16 @@ export class TaskReports {
       loadWorkStatus(files.pathsOf(task).agentState),
       this.#whyUnreachable(task, signal),
     ]);
+    const now = current();
+    const workStatus = ofThisStart(now, work.status);
+    if (workStatus === undefined || hasEnded(now)) this.#told.delete(task.id);
+    else this.#told.set(task.id, workStatus.status);
     return {
-      ...current(),
+      ...now,
       branches,
       lastOutput: log.lines,
       run: this.#run(task),
-      workStatus: work.status,
+      workStatus,
       workStatusProblem: work.problem,
       engineUnreachable,
     };
@@ -62,7 +81,7 @@ export class TaskReports {
     const run = this.#context.store.runs.last(task.id);
     if (run === undefined) return undefined;
     const { number, createdAt, endedAt, exitCode, failure, session, summary } = run;
-    const soFar = endedAt === undefined ? this.#follower.summaryOf(task.id) : undefined;
+    const soFar = endedAt === undefined ? this.#follower.summaryOf(run.id) : undefined;
     return { number, createdAt, endedAt, exitCode, failure, session, summary: soFar ?? summary };
   }
 
@@ -85,3 +104,9 @@ export class TaskReports {
     }
   }
 }
+
+/** What the agent said before its task was last started says nothing of now. */
+export const ofThisStart = ({ startedAt }: Task, status: WorkStatus | undefined): WorkStatus | undefined =>
+  status === undefined || (startedAt !== undefined && Date.parse(status.at) < Date.parse(startedAt))
+    ? undefined
+    : status;

@@ -5,11 +5,13 @@ import type { Secret } from '../core/secret.ts';
 import type { ContainerSpec, Progress } from '../engine/contract.ts';
 import { chooseContainer, newContainerWarning } from './container-choice.ts';
 import type { FollowUpInput, StartedTask, Task } from './contract.ts';
+import { hasStarted } from './reconcile-plan.ts';
 import type { StartsUnderWay } from './starts-under-way.ts';
 import { hasEnded, hasRuns } from './state.ts';
 import type { TaskContext } from './task-context.ts';
 import { webUrlOf } from './task-launcher.ts';
 import type { TaskPlan, TaskPlanner } from './task-planner.ts';
+import { saidOf } from './task-settings.ts';
 import type { Start, TaskStartUp } from './task-start-up.ts';
 import { hashOf, newGateToken, newWebToken } from './task-tokens.ts';
 import { claimWebPort } from './web-port.ts';
@@ -216,6 +218,9 @@ export class TaskRestarter {
         return [];
       } catch (error) {
         if (!(error instanceof RuntimeError) || error instanceof CancelledError) throw error;
+        // A slow Podman may have started it all the same, and a prompt is given once.
+        const now = await engine.inspect(task.container, signal);
+        if (now !== undefined && hasStarted(task, now)) return [];
         logger.warn({ task: task.id, error: String(error) }, 'a container could not be started again');
         why = 'the one it had could not be started again';
       }
@@ -241,10 +246,3 @@ export class TaskRestarter {
     }
   }
 }
-
-/** What a follow-up changes of the task for good. */
-const saidOf = ({ model, maxTurns, timeoutS }: FollowUpInput) => ({
-  ...(model === undefined ? {} : { model }),
-  ...(maxTurns === undefined ? {} : { maxTurns }),
-  ...(timeoutS === undefined ? {} : { timeoutS }),
-});

@@ -13,7 +13,7 @@ export class WebAddresses {
   }
 
   async renew(id: TaskId): Promise<string> {
-    const { mutex, store, projects, shield, services, events } = this.#context;
+    const { mutex, store, projects, engine, shield, services, events } = this.#context;
     return await mutex.run(id, async () => {
       const task = store.get(id);
       const settings = store.origin(id)?.settings;
@@ -30,7 +30,9 @@ export class WebAddresses {
         });
       }
       const project = await projects.get(task.project);
-      const { networkPath } = await shield.raise(task.id, store.egressRules(id));
+      // Never raised anew: that would be another network than the one its container is in.
+      const container = await engine.inspect(task.container);
+      const { networkPath } = await shield.adopt(task.id, container?.pid, store.egressRules(id));
       const token = newWebToken();
       store.setWebTokenHash(id, hashOf(token));
       await services.openDoor(task, project, networkPath);

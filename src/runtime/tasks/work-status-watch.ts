@@ -6,21 +6,20 @@ const POLL_MS = 1_000;
 const NOTABLE = new Set(['done', 'blocked', 'error']);
 
 /**
- * Looks once a second until an agent says that it is done, blocked or in error, having said otherwise before: true.
- * False when the signal fires first. What it says at the start is what it "said before".
+ * Looks once a second until an agent says that it is done, blocked or in error, other than it did `before`: true.
+ * False when the signal fires first.
  */
 export async function turnsNotable(
   load: () => Promise<WorkStatus | undefined>,
-  clock: Clock,
+  options: { readonly before: string | undefined; readonly clock: Clock },
   signal: AbortSignal,
 ): Promise<boolean> {
-  let before = (await load())?.status;
+  let { before } = options;
   while (!signal.aborted) {
-    await clock.sleep(POLL_MS, signal).catch(() => undefined);
-    if (signal.aborted) return false;
     const status = (await load())?.status;
     if (status !== undefined && status !== before && NOTABLE.has(status)) return true;
     before = status;
+    await options.clock.sleep(POLL_MS, signal).catch(() => undefined);
   }
   return false;
 }

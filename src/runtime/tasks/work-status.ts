@@ -27,8 +27,8 @@ export type ParsedWorkStatus =
  */
 export function parseWorkStatus(text: string): ParsedWorkStatus {
   const { document, problems } = parseYaml(text, { maxAliases: 0 });
-  if (document === undefined)
-    return { problem: `is not valid YAML: ${problems[0]?.problem ?? 'unknown error'}` };
+  // What the parser says would quote the file, and is told outside of what is marked as a container's words.
+  if (document === undefined) return { problem: `is not plain YAML (line ${problems[0]?.line ?? 1})` };
   const { value } = document;
   if (value === null) return { said: undefined };
   if (typeof value === 'string') return saying(value, undefined);

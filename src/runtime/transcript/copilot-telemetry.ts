@@ -3,8 +3,8 @@ import { usageEvent } from './event-parts.ts';
 import { countAt, objectAt, parseObject, textAt, valueAt } from './json-fields.ts';
 
 /**
- * A line of Copilot's telemetry, which its roster entry has it write to standard error: nothing else tells what its
- * calls of the model used. Undefined for a line of any other kind.
+ * A line of Copilot's telemetry, which its wrapper copies to standard error: nothing else tells what its calls of the
+ * model used. Undefined for a line of any other kind.
  */
 export function parseCopilotTelemetry(line: string): readonly TaskEvent[] | undefined {
   const record = parseObject(line);

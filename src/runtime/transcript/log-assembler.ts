@@ -26,6 +26,8 @@ interface OpenLine {
   bytes: number;
   /** Its first parts lie before what this has seen. */
   readonly isHeadless: boolean;
+  /** It was told where the log had ended before the offset that reading began at. */
+  isTold: boolean;
 }
 
 /**
@@ -38,6 +40,7 @@ export class LogAssembler {
   /** Streams of which the end of a line was seen, so that the next entry begins one. */
   readonly #isKnown = new Set<Stream>();
   #isReady: boolean;
+  #isBehindPart = false;
   #at = UNKNOWN_TIME;
 
   constructor(options: { readonly isBlind: boolean }) {
@@ -58,6 +61,8 @@ export class LogAssembler {
   /** All that stands before an offset was fed, as far as it matters: a stream without an open line begins one next. */
   settle(): this {
     this.#isKnown.add('stdout').add('stderr');
+    // Only what tells the lines that were never ended stops right behind a part.
+    for (const line of this.#open.values()) line.isTold = this.#isBehindPart;
     return this;
   }
 
@@ -67,12 +72,13 @@ export class LogAssembler {
     const stream: Stream = head?.[2] === 'stderr' ? 'stderr' : 'stdout';
     const text = entry.subarray(head?.[0].length ?? 0);
     this.#at = head?.[1] ?? this.#at;
-    if (head?.[3] === 'P') {
+    this.#isBehindPart = head?.[3] === 'P';
+    if (this.#isBehindPart) {
       this.#append(stream, text);
       return [];
     }
     // Whoever was cut off in the middle of a line does not have the next start's first line put behind it.
-    const cutOff = stream === 'stdout' && STARTED.test(headOf(text)) ? this.flush() : [];
+    const cutOff = stream === 'stdout' && STARTED.test(headOf(text)) ? this.#cutOff() : [];
     this.#append(stream, text);
     const line = this.#close(stream);
     return line === undefined ? cutOff : [...cutOff, line];
@@ -83,9 +89,17 @@ export class LogAssembler {
     return [...this.#open.keys()].flatMap((stream) => this.#close(stream) ?? []);
   }
 
+  /** What the start before left unfinished, where it has not been told yet. */
+  #cutOff(): readonly LogLine[] {
+    for (const [stream, { isTold }] of this.#open) if (isTold) this.#open.delete(stream);
+    return this.flush();
+  }
+
   #append(stream: Stream, text: Buffer): void {
-    const line = this.#open.get(stream) ?? { parts: [], bytes: 0, isHeadless: !this.#isKnown.has(stream) };
+    const isHeadless = !this.#isKnown.has(stream);
+    const line = this.#open.get(stream) ?? { parts: [], bytes: 0, isHeadless, isTold: false };
     this.#open.set(stream, line);
+    line.isTold = false;
     if (line.bytes <= MAX_LINE_BYTES) line.parts.push(text);
     line.bytes += text.length;
   }

@@ -6,6 +6,8 @@ const FIRST_CHUNK_BYTES = 16 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 /** In one call; a search through a huge log goes on in the next. */
 const MAX_READ_BYTES = 64 * CHUNK_BYTES;
+/** Parts of a line that has not ended: more of them are not read again and again until it does. */
+const MAX_OPEN_BYTES = 4 * MAX_LINE_BYTES;
 /** conmon's entries have some 8 KB. What is longer is none of its own, and is taken in pieces. */
 const MAX_ENTRY_BYTES = 2 * MAX_LINE_BYTES;
 /** Looked back at from an offset: enough for nearly all, and for any line that is not too long anyway. */
@@ -45,7 +47,7 @@ export async function inLog<T>(
 /**
  * The lines of a log from an offset on, a bounded amount of it, in batches. What state the offset is in (a line that
  * has begun, a start of the container) is known from the bytes before it. A line that has not ended is left for the
- * next time: no step ends behind its parts alone, unless there are more of them than one call reads.
+ * next time: no step ends behind its parts alone, unless there are very many of them.
  */
 export async function* readSteps(file: FileHandle, span: LogSpan): AsyncGenerator<readonly LogStep[]> {
   if (span.from >= span.size) return;
@@ -65,7 +67,7 @@ export async function* readSteps(file: FileHandle, span: LogSpan): AsyncGenerato
     const take = (entry: Buffer, length: number): void => {
       const lines = assembler.feed(entry);
       position += length;
-      if (lines.length === 0 && assembler.isOpen) return;
+      if (lines.length === 0 && assembler.isOpen && position - rested < MAX_OPEN_BYTES) return;
       steps.push({ lines, end: position });
       rested = position;
     };

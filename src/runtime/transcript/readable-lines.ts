@@ -7,6 +7,8 @@ import { renderEvent } from './render.ts';
 /** Longest line shown; a container may write one line of a megabyte. */
 const MAX_LINE_CHARS = 4000;
 const CUT = '… (line cut)';
+/** Room for saying how much is missing. */
+const NOTE_CHARS = 40;
 
 /** Shows the lines of one page (pure but for remembering which conversation it named last). */
 export class ReadableLines {
@@ -50,8 +52,9 @@ export function fitLines(lines: readonly string[], maxChars: number): readonly s
   let room = maxChars;
   for (const [index, line] of lines.entries()) {
     if (line.length + 1 > room) {
-      const left = lengthOf(lines.slice(index)) - Math.max(0, room);
-      return [...fitting, `${headOf(line, Math.max(0, room - 1))}… (${left} more characters)`];
+      const all = lengthOf(lines.slice(index));
+      const space = Math.max(0, room - NOTE_CHARS);
+      return [...fitting, `${headOf(line, space)}… (${all - space} more characters)`];
     }
     fitting.push(line);
     room -= line.length + 1;

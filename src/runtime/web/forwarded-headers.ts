@@ -16,6 +16,8 @@ const HOP_BY_HOP = [
   'transfer-encoding',
   'upgrade',
 ];
+/** Where a body ends is not for a sender to hide: what follows would be taken for a request of its own. */
+const FRAMING = 'content-length';
 /** What Node has answered by itself. */
 const ANSWERED = ['expect'];
 /** What a program would say for the whole address: for other tasks that have it later, and for other ports. */
@@ -39,7 +41,7 @@ function without(headers: Headers, names: readonly string[]): Record<string, str
   const named = (headers['connection'] ?? []).flatMap((value) =>
     value.split(',').map((name) => name.trim().toLowerCase()),
   );
-  const dropped = new Set([...names, ...named]);
+  const dropped = new Set([...names, ...named.filter((name) => name !== FRAMING)]);
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, values]) =>
       values === undefined || dropped.has(name) ? [] : [[name, [...values]]],

@@ -1,5 +1,5 @@
 import { RuntimeError } from '../../runtime/core/errors.ts';
-import { nearestNames } from '../../runtime/core/nearest.ts';
+import { didYouMean } from '../../runtime/core/nearest.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 import { ControlClient } from '../control/control-client.ts';
 import { dialDaemon } from '../daemon-client.ts';
@@ -8,6 +8,7 @@ import { pathsOf } from '../host-paths.ts';
 import { services as realServices, type Services } from '../services.ts';
 import { VERSION } from '../version.ts';
 import { type Command, type CommandContext, UsageError } from './command.ts';
+import { endWithReader } from './lost-reader.ts';
 import { Output } from './output.ts';
 
 type Group = Readonly<Record<string, Command>>;
@@ -41,6 +42,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command | Group>>> = {
 export async function runCommandLine(host: Host, services: Services = realServices): Promise<ExitCode> {
   const output = new Output({ stdout: host.stdout, stderr: host.stderr });
   const [name = 'help', ...rest] = host.argv;
+  // These have more to end than the process.
+  if (name !== 'stdio' && name !== 'serve') endWithReader(host);
   try {
     if (name === 'version' || name === '--version' || name === '-V') {
       output.line(VERSION);
@@ -140,7 +143,5 @@ function isCommand(entry: Command | Group): entry is Command {
   return typeof entry['run'] === 'function';
 }
 
-function suggest(name: string, known: readonly string[]): string {
-  const near = nearestNames(name, known);
-  return near.length > 0 ? `Did you mean ${near.join(' or ')}?` : 'See: terok-mcp help';
-}
+const suggest = (name: string, known: readonly string[]): string =>
+  didYouMean(name, known, 'See: terok-mcp help');

@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { Paths } from '../../runtime/core/paths.ts';
+import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 import type { ControlClient } from '../control/control-client.ts';
 import type { ExitCode, Host } from '../host.ts';
 import type { Services } from '../services.ts';
@@ -37,7 +38,7 @@ export function parseCommandArgs<T extends NonNullable<ParseArgsConfig['options'
   }
   const most = names.length + optional.length;
   if (parsed.positionals.length > most) {
-    throw new UsageError(`unexpected argument "${parsed.positionals[most]}"`);
+    throw new UsageError(`unexpected argument "${cleanLine(parsed.positionals[most] ?? '', 40)}"`);
   }
   return { values: parsed.values, positionals: parsed.positionals };
 }

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CancelledError, HostError } from '../../runtime/core/errors.ts';
-import type { ControlClient } from '../control/control-client.ts';
+import { ConnectionLostError, type ControlClient } from '../control/control-client.ts';
 import { control } from '../control/control-protocol.ts';
 import type { RunRecord, StartedRecord, TaskDetails } from '../control/task-methods.ts';
 import type { ExitCode } from '../host.ts';
 import type { CommandContext } from './command.ts';
 import type { Output } from './output.ts';
+import { lookPatiently } from './patient-look.ts';
 
 const FOLLOW_INTERVAL_MS = 300;
-const FOLLOW_LINES = 200;
 /** What shells say of a program that Ctrl-C ended. */
 const INTERRUPTED = 130;
 
@@ -31,58 +31,62 @@ export async function startAndFollow(context: CommandContext, follow: Follow): P
   const interrupted = new AbortController();
   host.onSignal(() => interrupted.abort());
   const { signal } = interrupted;
-  return await withDaemon(async (client) => {
-    let id: string | undefined;
-    try {
-      const cursor = await follow.cursor(client);
-      const { task, warnings } = await follow.start(client, {
-        signal,
-        onProgress: (line) => output.note(`· ${line}`),
-      });
-      id = task.id;
-      for (const warning of warnings) output.note(`! ${warning}`);
-      if (!follow.isFollowed) {
-        output.line(id);
-        return 0;
-      }
-      output.note(`Task ${id} (${task.agent})`);
-      await showLog(client, { id, cursor, output, signal });
-      return conclude(output, await client.call(control.tasksShow, { id }, { signal }));
-    } catch (error) {
-      if (id !== undefined && (error instanceof CancelledError || error instanceof HostError))
-        output.note(
-          `Task ${id} goes on: "terok-mcp logs -f ${id}" shows it, "terok-mcp task stop ${id}" ends it.`,
-        );
-      if (!(error instanceof CancelledError && signal.aborted)) throw error;
-      if (id === undefined)
-        output.note('Given up before the task ran ("terok-mcp task list" shows what is there).');
-      return INTERRUPTED;
+  let id: string | undefined;
+  try {
+    const { cursor, started } = await withDaemon(async (client) => {
+      const begin = await follow.cursor(client);
+      const onProgress = (line: string) => output.note(`· ${line}`);
+      return { cursor: begin, started: await follow.start(client, { signal, onProgress }) };
+    });
+    const { task, warnings } = started;
+    id = task.id;
+    for (const warning of warnings) output.note(`! ${warning}`);
+    if (!follow.isFollowed) {
+      output.line(id);
+      return 0;
     }
-  });
+    output.note(`Task ${id} (${task.agent})`);
+    return conclude(output, await showLog(context, { id, cursor, signal }));
+  } catch (error) {
+    const isInterrupted = error instanceof CancelledError && signal.aborted;
+    if (id !== undefined && (isInterrupted || error instanceof HostError))
+      output.note(
+        `Task ${id} goes on: "terok-mcp logs -f ${id}" shows it, "terok-mcp task stop ${id}" ends it.`,
+      );
+    if (id === undefined && (isInterrupted || error instanceof ConnectionLostError))
+      output.note(
+        `${isInterrupted ? 'Given up before the task ran' : 'Whether the task runs is not known'} ("terok-mcp task list" shows what is there).`,
+      );
+    if (!isInterrupted) throw error;
+    return INTERRUPTED;
+  }
 }
 
-/** Prints what a task says until it has ended. Throws CancelledError when interrupted. */
+/**
+ * Prints what a task says from a place in its log on until it has ended, whatever becomes of the daemon meanwhile, and
+ * gives what came of it. Throws CancelledError when interrupted.
+ */
 export async function showLog(
-  client: ControlClient,
+  context: CommandContext,
   log: {
     readonly id: string;
-    readonly cursor: number | undefined;
-    readonly tail?: number;
+    readonly cursor: number;
     readonly raw?: boolean | undefined;
-    readonly output: Output;
     readonly signal: AbortSignal;
   },
-): Promise<void> {
-  const { id, raw, output, signal, tail = FOLLOW_LINES } = log;
+): Promise<TaskDetails> {
+  const { id, raw, signal } = log;
   let { cursor } = log;
-  for (;;) {
-    const page = await client.call(control.tasksLogs, { id, cursor, tail, raw }, { signal });
-    for (const line of page.lines) output.line(line);
-    if (page.isComplete) return;
-    cursor = page.nextCursor;
-    if (page.lines.length === 0)
-      await delay(FOLLOW_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
-  }
+  return await lookPatiently(context, signal, async (client) => {
+    for (;;) {
+      const page = await client.call(control.tasksLogs, { id, cursor, tail: 1, raw }, { signal });
+      for (const line of page.lines) context.output.line(line);
+      cursor = page.nextCursor;
+      if (page.isComplete) return await client.call(control.tasksShow, { id }, { signal });
+      if (page.lines.length === 0)
+        await delay(FOLLOW_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
+    }
+  });
 }
 
 function conclude(output: Output, { id, state, exitCode, failure, run, branches }: TaskDetails): ExitCode {

@@ -69,7 +69,7 @@ function assertHasTerminal({ id, mode, state }: TaskDetails): void {
   throw new ConflictError(`Task ${id} has no terminal to log in to: it is a ${mode} task`, {
     hint: {
       headless: `"terok-mcp logs -f ${id}" shows what it does; "terok-mcp follow-up ${id}" says more to its agent once it has ended.`,
-      web: `It is used in a browser: "terok-mcp web ${id}" gives the address.`,
+      web: `It is used in a browser: "terok-mcp task open ${id}" gives the address.`,
       tool: `"terok-mcp logs -f ${id}" shows what it does.`,
       dev: 'Its shell belongs to the terminal that started it; "terok-mcp login <project> --dev" makes another.',
     }[mode],

@@ -8,7 +8,7 @@ export const logs: Command = {
   usage: 'logs <task> [-f] [--raw] [--tail <n>]',
   summary:
     'Show what a task says and does; -f goes on until it ends, --raw shows the lines as they were printed.',
-  run: async (args, { withDaemon, output, host }) => {
+  run: async (args, context) => {
     const { values, positionals } = parseCommandArgs(
       args,
       { follow: { type: 'boolean', short: 'f' }, raw: { type: 'boolean' }, tail: { type: 'string' } },
@@ -17,22 +17,22 @@ export const logs: Command = {
     const [id = ''] = positionals;
     const { raw, follow } = values;
     const tail = toInteger('--tail', values.tail, { min: 1, max: 10_000 }) ?? 200;
+    const { output, host, withDaemon } = context;
+    const { lines, nextCursor } = await withDaemon(
+      async (client) => await client.call(control.tasksLogs, { id, tail, raw }),
+    );
+    for (const line of lines) output.line(line);
+    if (follow !== true) return 0;
     const interrupted = new AbortController();
     host.onSignal(() => interrupted.abort());
     const { signal } = interrupted;
-    return await withDaemon(async (client) => {
-      const page = await client.call(control.tasksLogs, { id, tail, raw }, { signal });
-      for (const line of page.lines) output.line(line);
-      if (follow !== true) return 0;
-      try {
-        if (!page.isComplete) await showLog(client, { id, cursor: page.nextCursor, raw, output, signal });
-        const { run } = await client.call(control.tasksShow, { id }, { signal });
-        if (run !== null) output.note(describeRun(run));
-      } catch (error) {
-        // Whoever stops looking has seen enough.
-        if (!(error instanceof CancelledError)) throw error;
-      }
-      return 0;
-    });
+    try {
+      const { run } = await showLog(context, { id, cursor: nextCursor, raw, signal });
+      if (run !== null) output.note(describeRun(run));
+    } catch (error) {
+      // Whoever stops looking has seen enough.
+      if (!(error instanceof CancelledError && signal.aborted)) throw error;
+    }
+    return 0;
   },
 };

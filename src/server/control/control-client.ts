@@ -30,7 +30,10 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The daemon, as the command line sees it. Calls throw what the daemon threw. */
+/** The connection is gone, and with it every answer that was to come over it. */
+export class ConnectionLostError extends HostError {}
+
+/** The daemon, as the command line sees it. Calls throw what the daemon threw, or ConnectionLostError. */
 export class ControlClient {
   readonly #connection: Duplex;
   readonly #waiting = new Map<number, Waiting>();
@@ -40,6 +43,7 @@ export class ControlClient {
     reject: (error: Error) => void;
   };
   #lastId = 0;
+  #lost: ConnectionLostError | undefined;
 
   private constructor(connection: Duplex) {
     this.#connection = connection;
@@ -84,6 +88,8 @@ export class ControlClient {
   ): Promise<z.output<R>> {
     const { onProgress, signal } = options;
     if (signal?.aborted === true) throw cancelled();
+    // It may have gone while nobody waited: nothing would answer, and nothing end the wait.
+    if (this.#lost !== undefined) throw this.#lost;
     const id = ++this.#lastId;
     const leave = () => {
       this.#waiting.get(id)?.reject(cancelled());
@@ -132,9 +138,10 @@ export class ControlClient {
   }
 
   #fail(what: string): void {
-    const error = new HostError(`The daemon ${what}`, {
+    const error = new ConnectionLostError(`The daemon ${what}`, {
       hint: 'Try again; its log says more ("terok-mcp help" names it).',
     });
+    this.#lost ??= error;
     this.#greeting.reject(error);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();

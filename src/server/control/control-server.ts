@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { describeStorageFailure, InvalidInputError, RuntimeError } from '../../runtime/core/errors.ts';
 import type { Logger } from '../../runtime/core/log.ts';
-import { nearestNames } from '../../runtime/core/nearest.ts';
+import { didYouMean } from '../../runtime/core/nearest.ts';
 import { Secret } from '../../runtime/core/secret.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 import type { Progress } from '../../runtime/engine/contract.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { describeAgents } from '../../tools/agents/agents-view.ts';
+import { describeIssues } from '../../tools/define-tool.ts';
 import { BoundedLines } from '../bounded-lines.ts';
 import { VERSION } from '../version.ts';
 import { resolveConfig } from './config-view.ts';
@@ -112,12 +113,12 @@ export class ControlServer {
     try {
       const handler = this.#handlers.get(method);
       if (handler === undefined) {
-        const near = nearestNames(method, [...this.#handlers.keys()]);
         throw new InvalidInputError(`The daemon knows no method "${cleanLine(method, 60)}"`, {
-          hint:
-            near.length > 0
-              ? `Did you mean ${near.join(' or ')}?`
-              : 'It may be of another release: "terok-mcp daemon stop" lets a new one start.',
+          hint: didYouMean(
+            method,
+            [...this.#handlers.keys()],
+            'It may be of another release: "terok-mcp daemon stop" lets a new one start.',
+          ),
         });
       }
       if (method.startsWith('tasks.')) await this.#runtime.ready;
@@ -161,7 +162,9 @@ export class ControlServer {
     this.#handlers.set(name, async (raw, signal, progress) => {
       const parsed = params.safeParse(raw);
       if (!parsed.success)
-        throw new InvalidInputError(`${name}: ${cleanLine(z.prettifyError(parsed.error), 400)}`);
+        throw new InvalidInputError(`The daemon cannot take that: ${describeIssues(parsed.error)}`, {
+          hint: `Correct it and try again (${name}).`,
+        });
       return result.parse(await handle(parsed.data, signal, progress));
     });
   }

@@ -1,6 +1,6 @@
 import type { RosterEntry } from '../../runtime/agents/contract.ts';
 import { InvalidInputError, NotFoundError } from '../../runtime/core/errors.ts';
-import { nearestNames } from '../../runtime/core/nearest.ts';
+import { didYouMean } from '../../runtime/core/nearest.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 
@@ -15,15 +15,9 @@ export async function checkCredential(
   const { entries } = await agents.roster();
   const entry = entries.find((candidate) => candidate.name === name);
   if (entry === undefined) {
-    const near = nearestNames(
-      name,
-      entries.filter(takesApiKey).map((candidate) => candidate.name),
-    );
+    const known = entries.filter(takesApiKey).map((candidate) => candidate.name);
     throw new NotFoundError(`The roster has no "${cleanLine(name, 60)}"`, {
-      hint:
-        near.length > 0
-          ? `Did you mean ${near.join(' or ')}?`
-          : '"terok-mcp agent list" shows the names there are.',
+      hint: didYouMean(name, known, '"terok-mcp agent list" shows the names there are.'),
     });
   }
   if (!takesApiKey(entry)) {

@@ -1,7 +1,18 @@
 import { z } from 'zod';
 import { TaskMode, TaskState } from '../../runtime/tasks/contract.ts';
 import { RunSummary } from '../../runtime/transcript/contract.ts';
-import { checkSource, MAX_INSTRUCTIONS_CHARS, promptField, toolArgsField } from '../../tools/fields.ts';
+import {
+  agentField,
+  checkSource,
+  instructionsField,
+  maxTurnsField,
+  modelField,
+  nameField,
+  presetField,
+  promptField,
+  timeoutField,
+  toolArgsField,
+} from '../../tools/fields.ts';
 import { byId, id, method, nullable } from './control-method.ts';
 
 const task = z.object({
@@ -52,11 +63,7 @@ export type StartedRecord = z.infer<typeof started>;
 
 const short = z.string().max(200);
 
-const limits = {
-  model: short.optional(),
-  maxTurns: z.int().min(1).max(10_000).optional(),
-  timeoutS: z.int().min(1).max(86_400).optional(),
-};
+const limits = { model: modelField, maxTurns: maxTurnsField, timeoutS: timeoutField };
 
 export const taskMethods = {
   tasksList: method(
@@ -74,16 +81,16 @@ export const taskMethods = {
         project: short.optional(),
         /** A URL, or an absolute path of this machine. */
         repo: z.string().max(4000).optional(),
-        name: short.optional(),
-        agent: short.optional(),
+        name: nameField,
+        agent: agentField,
         branch: z.string().max(500).optional(),
         gate: z.boolean().optional(),
         restricted: z.boolean().optional(),
         gpus: z.boolean().optional(),
         prompt: promptField.optional(),
-        preset: short.optional(),
+        preset: presetField,
         ...limits,
-        instructions: z.string().max(MAX_INSTRUCTIONS_CHARS).optional(),
+        instructions: instructionsField,
         web: z
           .strictObject({
             port: z.int().min(1024).max(65_535).optional(),

@@ -1,5 +1,5 @@
 import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
-import { nearestNames } from '../../runtime/core/nearest.ts';
+import { didYouMean } from '../../runtime/core/nearest.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 
 /** JSON-RPC 2.0 section 5.1. */
@@ -8,9 +8,7 @@ export const INVALID_REQUEST = -32600;
 
 /** The protocol wants an unknown tool answered as an error of the call, not as a result of it. */
 export function unknownTool(name: string, known: readonly string[]): ProtocolError {
-  const nearest = nearestNames(name, known);
-  const advice =
-    nearest.length === 0 ? `Tools here: ${known.join(', ')}.` : `Did you mean ${nearest.join(' or ')}?`;
+  const advice = didYouMean(name, known, `Tools here: ${known.join(', ')}.`);
   return new ProtocolError(
     ProtocolErrorCode.InvalidParams,
     `There is no tool named "${cleanLine(name, 60)}". ${advice}`,

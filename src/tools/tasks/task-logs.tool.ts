@@ -33,8 +33,10 @@ export const taskLogs = defineTextTool({
       { waitMs: waitS * 1000, signal },
     );
     const header = `# task=${task} next_cursor=${page.nextCursor} complete=${page.isComplete}`;
-    if (page.lines.length === 0)
-      return { text: `${header}\n(nothing ${cursor === undefined ? 'printed yet' : 'new'})` };
+    if (page.lines.length === 0) {
+      const what = cursor === undefined ? 'printed yet' : 'new';
+      return { text: `${header}\n(nothing ${contains === undefined ? what : `${what} with that text`})` };
+    }
     return { text: `${header}\n${untrustedBlock(`output of ${task}`, lastLines(page.lines, maxChars))}` };
   },
 });

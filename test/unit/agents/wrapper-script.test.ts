@@ -38,12 +38,13 @@ describe('the wrapper', () => {
       readonly env?: Readonly<Record<string, string>>;
       readonly isRestricted?: boolean;
       readonly isAbsent?: boolean;
+      readonly program?: string;
     } = {},
   ) => {
     const directory = path.join(root, "bin's");
     const program = path.join(directory, one.binary);
     const wrapper = path.join(root, 'wrapper');
-    if (options.isAbsent !== true) writeFileSync(program, FAKE, { mode: 0o755 });
+    if (options.isAbsent !== true) writeFileSync(program, options.program ?? FAKE, { mode: 0o755 });
     const text = renderWrapper(one, {
       isRestricted: options.isRestricted ?? true,
       hasInstructions: one.name === 'claude',
@@ -190,6 +191,17 @@ describe('the wrapper', () => {
   it('says when the program is not in the image', () => {
     const result = run(entry('claude'), [], { isAbsent: true });
     expect(result).toMatchObject({ status: 127, stderr: 'claude: not in this image\n' });
+  });
+
+  it('makes a file that its program writes a part of what it says, when a headless run asks for that', () => {
+    const logging = agentOf(
+      agentText('logging').replace('[run-it, --now]', '[run-it, --now]\n  log_env: LOG_FILE'),
+    );
+    const program = `#!/bin/sh\nprintf 'named: %s\\0' "\${LOG_FILE-none}"\nif [ -n "$LOG_FILE" ]; then echo told >> "$LOG_FILE"; fi\n`;
+    const asked = run(logging, [], { env: { LOG_FILE: 'stderr' }, program });
+    expect(asked.stderr).toContain('told');
+    expect(asked.args.join('')).toMatch(/named: \/\S+\/log/);
+    expect(run(logging, [], { program }).args.join('')).toContain('named: none');
   });
 
   it('takes nothing of a file of the roster for shell', () => {

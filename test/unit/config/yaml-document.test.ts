@@ -40,6 +40,18 @@ describe('reading YAML', () => {
     expect(first).toEqual({ line, key, problem: expect.stringContaining(problem) });
   });
 
+  it('takes sixty levels, and says in which line there are too many', () => {
+    const levels = (count: number) => `${'['.repeat(count)}${']'.repeat(count)}`;
+    expect(parseYaml(levels(60)).problems).toBeUndefined();
+    const blocks = Array.from({ length: 100 }, (_, level) => `${' '.repeat(level)}a:`).join('\n');
+    for (const text of [levels(70), `${'- '.repeat(70)}x`]) {
+      expect(parseYaml(`a: 1\nb:\n  ${text}\n`).problems).toEqual([
+        { line: 3, key: expect.any(String), problem: 'is nested too deeply' },
+      ]);
+    }
+    expect(parseYaml(blocks).problems).toMatchObject([{ problem: 'is nested too deeply' }]);
+  });
+
   it('is not slowed down by very many keys', () => {
     const text = Array.from({ length: 30_000 }, (_, index) => `k${index}: 1`).join('\n');
     const start = performance.now();

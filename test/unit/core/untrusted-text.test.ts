@@ -15,6 +15,7 @@ describe('text from outside', () => {
     ['\u009b31m', '\\u{9b}31m'],
     ['\ud800', '\\u{d800}'],
     ['tag\u{e0041}', 'tag\\u{e0041}'],
+    ['selector\u{e0100}', 'selector\\u{e0100}'],
     ['plain ä € 😀 text', 'plain ä € 😀 text'],
   ])('%j is shown as %j', (text, shown) => {
     expect(cleanText(text)).toBe(shown);

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -297,6 +298,12 @@ describe('the agent process', () => {
     expect(Buffer.from(encoded ?? '', 'base64').toString()).toBe(args.map((arg) => `${arg}\0`).join(''));
   });
 
+  it('leaves no image of its memory where it crashes', async () => {
+    const { stdout } = await headless(['bash', '-c', 'ulimit -Sc; ulimit -Hc; kill -SEGV $$']);
+    expect(stdout).toMatch(/complete\n0\n0\n/);
+    expect(readdirSync(workspace).filter((name) => name.startsWith('core'))).toEqual([]);
+  });
+
   it('that is not there has the code a shell gives', async () => {
     expect((await headless(['no-such-program'])).code).toBe(127);
   });
@@ -448,7 +455,7 @@ describe('an interactive task', () => {
     expect(Date.now() - started).toBeLessThan(500);
   });
 
-  const onTerminal = (): Terminal =>
+  const onTerminal = (extra: Readonly<Record<string, string>> = {}): Terminal =>
     new Terminal(['bash', path.join(container, 'terok-init'), 'interactive'], {
       ...environment(),
       PATH: process.env['PATH'] ?? '',
@@ -460,6 +467,7 @@ describe('an interactive task', () => {
       GIT_CONFIG_COUNT: '1',
       GIT_CONFIG_KEY_0: 'safe.directory',
       GIT_CONFIG_VALUE_0: '*',
+      ...extra,
     });
   const initPid = '$(ps -o ppid= $(tmux display -p "#{client_pid}"))';
 
@@ -513,6 +521,76 @@ describe('an interactive task', () => {
     expect(await terminal.exited()).toBe(143);
     expect(Date.now() - started).toBeLessThan(5_000);
     expect(readFileSync(path.join(root, 'saved'), 'utf8')).toBe('saved\n');
+  });
+
+  it('hears whoever comes, whenever that is: while its client starts, ends, or is about to be waited for', async () => {
+    await using terminal = onTerminal();
+    await terminal.sees(/[#$] /, { from: await terminal.sees(/init complete/) });
+    const pid = Number(/\n\s*(\d+)\s*\n/.exec(await terminal.run(`echo ${initPid}`))?.[1]);
+    for (const delayMs of [0, 3, 10, 30, 100, 300]) {
+      process.kill(pid, 'SIGWINCH');
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+    await terminal.settles(4_000);
+    const from = terminal.raw.length;
+    process.kill(pid, 'SIGWINCH');
+    await expect.poll(() => terminal.raw.slice(from), { timeout: 10_000 }).toContain('\u001b[?1049h');
+    await terminal.settles();
+    expect(await terminal.run('echo still $((40 + 2))')).toContain('still 42');
+  }, 60_000);
+
+  describe('in an image without tmux', () => {
+    let bin: string;
+    beforeEach(() => {
+      bin = path.join(root, 'bin');
+      mkdirSync(bin);
+      for (const directory of ['/usr/bin', '/bin'])
+        for (const name of readdirSync(directory))
+          if (name !== 'tmux' && !existsSync(path.join(bin, name)))
+            symlinkSync(path.join(directory, name), path.join(bin, name));
+    });
+    const shellOn = async (terminal: Terminal): Promise<number> => {
+      await terminal.sees(/[#$] /, { from: await terminal.sees(/init complete/) });
+      return Number(/\n\s*(\d+)\s*\n/.exec(await terminal.run('echo; ps -o ppid= $$'))?.[1]);
+    };
+
+    it('has a shell on the terminal itself, in which Ctrl-C and jobs work, and another one after it', async () => {
+      await using terminal = onTerminal({ PATH: bin });
+      const pid = await shellOn(terminal);
+      expect(await terminal.run('command -v tmux || pwd')).toContain(workspace);
+      const from = terminal.shown.length;
+      terminal.type('sleep 60\r');
+      await terminal.settles();
+      terminal.type('\u0003');
+      await terminal.sees(/\^C/, { from });
+      expect(await terminal.run('echo interrupted $((50 + 6))')).toContain('interrupted 56');
+      expect(await terminal.run('sleep 60 & jobs; kill %1')).toContain('Running');
+      const before = terminal.shown.length;
+      process.kill(pid, 'SIGWINCH');
+      await terminal.sees(/[#$] /, { from: before });
+      // Nobody came after all, which is noticed in three seconds.
+      await terminal.settles(4_000);
+      expect(await terminal.run('stty size')).toContain('40 120');
+      terminal.type('exit\r');
+      const ended = await terminal.sees(/The last shell has ended\. .*Enter/);
+      terminal.type('\r');
+      await terminal.sees(/[#$] /, { from: ended });
+      expect(await terminal.run('echo back $((40 + 2))')).toContain('back 42');
+    });
+
+    it('ends when it is told to, and gives what runs in it the time to end', async () => {
+      await using terminal = onTerminal({ PATH: bin });
+      const pid = await shellOn(terminal);
+      terminal.type(
+        `bash -c 'trap "sleep 0.5; echo saved > ${root}/saved; exit" HUP; echo set; while :; do sleep 0.05; done'\r`,
+      );
+      await terminal.sees(/\nset/);
+      const started = Date.now();
+      process.kill(pid, 'SIGTERM');
+      expect(await terminal.exited()).toBe(143);
+      expect(Date.now() - started).toBeLessThan(5_000);
+      await expect.poll(() => existsSync(path.join(root, 'saved')), { timeout: 3_000 }).toBe(true);
+    });
   });
 
   it('has a configuration that tmux takes, with a prefix and colour of its own', () => {

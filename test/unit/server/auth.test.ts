@@ -11,8 +11,10 @@ import { Daemon } from '../../../src/server/daemon.ts';
 import type { Host } from '../../../src/server/host.ts';
 import { loadHost } from '../../../src/server/host-loader.ts';
 import { pathsOf } from '../../../src/server/host-paths.ts';
+import { program } from '../../support/daemon-process.ts';
 import { FakeRuntime } from '../../support/fake-runtime.ts';
 import { resourcesDir } from '../../support/host.ts';
+import { Terminal } from '../../support/terminal.ts';
 
 const KEY = 'sk-very-secret-1234';
 
@@ -121,4 +123,44 @@ describe('terok-mcp auth', () => {
       expect(await vault.names()).toEqual([]);
     },
   );
+});
+
+describe('a key that is typed', () => {
+  /** The command on a terminal of its own, and what that is set to afterwards. */
+  const typing = (): Terminal => {
+    const command = [program.file, ...program.args, 'auth', 'coderabbit'];
+    return new Terminal(['bash', '-c', '"$@"; echo "ended with $?"; stty -a', 'bash', ...command], {
+      ...host.env,
+      PATH: process.env['PATH'] ?? '',
+      HOME: directory,
+    });
+  };
+
+  test('is not shown, can be mended, and leaves the terminal as it was', async () => {
+    await using terminal = typing();
+    await terminal.sees(/API key of coderabbit, and Enter/);
+    terminal.type('wrong\u0015');
+    terminal.type(`${KEY}xy\u007f\b\r`);
+    await terminal.sees(/ended with 0[\s\S]*\secho\s/);
+    expect(await terminal.exited()).toBe(0);
+    expect(terminal.raw).not.toContain(KEY.slice(0, 4));
+    expect(terminal.raw).not.toContain('wrong');
+    expect(terminal.shown).toMatch(/\sicanon\s/);
+    expect(await keyOf('coderabbit')).toBe(KEY);
+  });
+
+  test('is not kept after Ctrl-C, nor when nothing was typed', async () => {
+    for (const [keys, said] of [
+      [`${KEY}\u0003`, /Nothing was kept/],
+      ['\r', /No key was given/],
+    ] as const) {
+      await using terminal = typing();
+      await terminal.sees(/API key of coderabbit, and Enter/);
+      terminal.type(keys);
+      await terminal.sees(/ended with [1-9][0-9]*[\s\S]*\secho\s/);
+      expect(terminal.shown).toMatch(said);
+      expect(terminal.raw).not.toContain(KEY.slice(0, 4));
+      expect(await keyOf('coderabbit')).toBeUndefined();
+    }
+  });
 });

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Logger, silentLogger } from '../../../src/runtime/core/log.ts';
-import { ControlClient } from '../../../src/server/control/control-client.ts';
+import { ConnectionLostError, ControlClient } from '../../../src/server/control/control-client.ts';
 import { control } from '../../../src/server/control/control-protocol.ts';
 import { ControlServer } from '../../../src/server/control/control-server.ts';
 import { VERSION } from '../../../src/server/version.ts';
@@ -45,6 +45,15 @@ test('many calls share a connection', async () => {
   const calls = await Promise.all(Array.from({ length: 20 }, () => client.call(control.daemonStatus, {})));
   expect(calls).toHaveLength(20);
   for (const call of calls) expect(call).toMatchObject({ version: VERSION, pid: 42 });
+});
+
+test('a connection that went away while nobody waited fails the next call, which would wait for ever', async () => {
+  const [ours, theirs] = duplexPair();
+  serveOn(theirs);
+  const greeted = await ControlClient.greet(ours);
+  theirs.destroy();
+  await delay(20);
+  await expect(greeted.client.call(control.daemonStatus, {})).rejects.toBeInstanceOf(ConnectionLostError);
 });
 
 test('what the runtime throws arrives as the same kind of error, with its hint', async () => {
@@ -161,7 +170,11 @@ test('garbage, unknown methods, wrong parameters and a huge frame are each one e
   });
   expect(answers).toContainEqual({
     id: 2,
-    error: { code: 'INVALID_INPUT', message: expect.stringContaining('projcet') },
+    error: {
+      code: 'INVALID_INPUT',
+      message: 'The daemon cannot take that: no such field: "projcet"',
+      hint: expect.stringContaining('tasks.list'),
+    },
   });
   expect(answers).toContainEqual({ id: 5, result: {} });
   expect(answers.filter((answer) => JSON.stringify(answer).includes('"id":-1'))).toHaveLength(2);

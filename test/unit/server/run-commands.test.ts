@@ -76,6 +76,30 @@ describe('run', () => {
     expect(taskOf().state).toBe('running');
   });
 
+  test('a daemon that is replaced meanwhile changes neither what is shown nor the exit code', async () => {
+    const prompt = 'say one\nsleep 1\nsay two\nexit 3\nfailure no';
+    const command = daemon.begin(['run', 'scripted', '.', '-p', prompt]);
+    await expect.poll(() => command.said.stdout).toBe('one\n');
+    await daemon.replaceDaemon();
+    expect(await command.ended).toMatchObject({
+      exitCode: 3,
+      stdout: 'one\ntwo\n',
+      stderr: expect.stringContaining('failed: no\n'),
+    });
+  });
+
+  test('a daemon that goes away before it answered leaves open whether the task runs, and says so', async () => {
+    daemon.runtime.tasks.createGate = new Promise(() => {});
+    const command = daemon.begin(['run', 'scripted', '.', '-p', 'say one']);
+    await expect.poll(() => created().length).toBe(1);
+    await daemon.replaceDaemon();
+    expect(await command.ended).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('Whether the task runs is not known ("terok-mcp task list"'),
+    });
+    expect(created()).toHaveLength(1);
+  });
+
   test('Ctrl-C before it runs gives it up', async () => {
     let release = () => {};
     daemon.runtime.tasks.createGate = new Promise((resolve) => (release = resolve));
@@ -165,6 +189,19 @@ describe('run', () => {
     const { exitCode, stderr } = await terok(...argv);
     expect([exitCode, stderr]).toEqual([2, expect.stringContaining(expected)]);
     expect(stderr).toContain('usage: terok-mcp run <agent>');
+    expect(created()).toEqual([]);
+  });
+
+  test.each([
+    ['a name', ['--name', 'Bad Name\u001b[31m'], 'name: lower-case words joined by "-"'],
+    ['a model', ['--model=--dangerously'], 'model: a model name: no control characters, no leading "-"'],
+  ])('%s that a client could not give is refused, with its field', async (_what, options, expected) => {
+    const { exitCode, stderr } = await terok('run', 'scripted', '.', '-p', 'x', ...options);
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringContaining(`The daemon cannot take that: ${expected}`),
+    ]);
+    expect(stderr).not.toContain('dangerously');
     expect(created()).toEqual([]);
   });
 
@@ -347,6 +384,19 @@ describe('logs', () => {
     await terok('run', 'scripted', '.', '-p', 'say one\nsleep 0.5\nsay two', '--no-follow');
     const { stdout, stderr } = await terok('logs', '-f', taskOf().id);
     expect([stdout, stderr]).toEqual(['one\ntwo\n', 'Run 1: 0 tool calls\n']);
+  });
+
+  test('-f goes on from where it was with the next daemon, losing and repeating nothing', async () => {
+    const script = ['one', 'two', 'three', 'four', 'five', 'six'].map((word) => `say ${word}\nsleep 0.4`);
+    await terok('run', 'scripted', '.', '-p', script.join('\n'), '--no-follow');
+    const command = daemon.begin(['logs', '-f', taskOf().id]);
+    await expect.poll(() => command.said.stdout).toContain('two\n');
+    await daemon.replaceDaemon();
+    expect(await command.ended).toEqual({
+      exitCode: 0,
+      stdout: 'one\ntwo\nthree\nfour\nfive\nsix\n',
+      stderr: expect.stringMatching(/^terok-mcp: the daemon went away.*\nRun 1: 0 tool calls\n$/),
+    });
   });
 
   test('-f ends with Ctrl-C, and the task does not', async () => {

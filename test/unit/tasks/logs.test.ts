@@ -24,4 +24,21 @@ describe('the ready marker', () => {
     appendFileSync(log, ' complete\n');
     expect((await findReadyMarker(log, second.offset)).isReady).toBe(true);
   });
+
+  it.each([
+    ['behind other words', 'stdout F x F >> init complete'],
+    ['with more behind it', 'stdout F >> init completed'],
+    ['on the error stream', 'stderr F >> init complete'],
+    ['as a part of a line', 'stdout P >> init complete'],
+  ])('is not believed %s', async (name, line) => {
+    expect((await findReadyMarker(file(name, `${time} ${line}\n`), 0)).isReady).toBe(false);
+  });
+
+  it('of a terminal is like any other', async () => {
+    expect((await findReadyMarker(file('terminal', entry('>> init complete\r')), 0)).isReady).toBe(true);
+  });
+
+  it('is found in a log that was rotated since the start was written down', async () => {
+    expect((await findReadyMarker(file('rotated', entry('>> init complete')), 1_000_000)).isReady).toBe(true);
+  });
 });

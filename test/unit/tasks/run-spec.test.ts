@@ -15,12 +15,22 @@ describe('the container of a task', () => {
   it('has a lifetime where what it runs has a limit, and a terminal where people come', () => {
     const of = (mode: TaskMode) => [exampleSpec({ mode }).lifetimeS, exampleSpec({ mode }).terminal];
     expect(Object.fromEntries(TaskMode.options.map((mode) => [mode, of(mode)]))).toEqual({
-      headless: [1920, false],
-      tool: [1920, false],
+      headless: [3600, false],
+      tool: [3600, false],
       web: [undefined, false],
       interactive: [undefined, true],
       dev: [undefined, true],
     });
+  });
+
+  it('is killed soon after its limit, and yet stays the same where a follow-up has a little more time', () => {
+    const lifetime = (timeoutS: number) => exampleSpec({ timeoutS }).lifetimeS;
+    expect([1, 1800, 3480, 3481, 7080, 7081, 86_400].map(lifetime)).toEqual([
+      3600, 3600, 3600, 7200, 7200, 14_400, 115_200,
+    ]);
+    expect(lifetime(0)).toBeUndefined();
+    expect(label(exampleSpec({ timeoutS: 2400 }))).toBe(label(exampleSpec()));
+    expect(label(exampleSpec({ timeoutS: 7200 }))).not.toBe(label(exampleSpec()));
   });
 
   it("has the agent's conversations as directories of the task, and nothing of the host's", () => {

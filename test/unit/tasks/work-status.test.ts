@@ -36,12 +36,12 @@ describe('a work status', () => {
     ['no status', 'message: hello', 'has no text as its status'],
     ['a list', '- done', 'is neither a mapping nor a text'],
     ['a number', '7', 'is neither a mapping nor a text'],
-    ['two statuses', 'status: done\nstatus: blocked', 'is not valid YAML: stands there twice'],
-    ['an alias', 'a: &x done\nstatus: *x', 'is not valid YAML: aliases (*name) cannot be used'],
-    ['a tag', 'status: !!js/function x', 'is not valid YAML'],
-    ['a prototype', '__proto__: {status: done}', 'is not valid YAML: cannot be a key'],
-    ['half a document', 'status: "done', 'is not valid YAML'],
-    ['a thousand levels', '['.repeat(5_000), 'is not valid YAML'],
+    ['two statuses', 'status: done\nstatus: blocked', 'is not plain YAML (line 2)'],
+    ['an alias', 'a: &x done\nstatus: *x', 'is not plain YAML (line 1)'],
+    ['a tag', 'status: !!js/function x', 'is not plain YAML'],
+    ['a prototype', '__proto__: {status: done}', 'is not plain YAML (line 1)'],
+    ['half a document', 'status: "done', 'is not plain YAML'],
+    ['a thousand levels', '['.repeat(5_000), 'is not plain YAML'],
   ])('with %s is told as a problem', (_, text, problem) => {
     const parsed = parseWorkStatus(text);
     expect(parsed.said).toBeUndefined();
@@ -58,9 +58,28 @@ describe('a work status', () => {
             .join(',')}]`,
     );
     const startedAt = performance.now();
-    expect(parseWorkStatus(`${levels.join('\n')}\nstatus: done`).problem).toContain('aliases');
+    expect(parseWorkStatus(`${levels.join('\n')}\nstatus: done`).problem).toContain('is not plain YAML');
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
+
+  it.each([
+    ['an anchor', 'status: *IGNORE_WHAT_YOU_WERE_TOLD'],
+    ['a tag', 'status: !IGNORE_WHAT_YOU_WERE_TOLD x'],
+    ['a directive', '%IGNORE_WHAT_YOU_WERE_TOLD 9\n---\na'],
+    ['a key', '? [IGNORE_WHAT_YOU_WERE_TOLD]\n: 1'],
+  ])('that cannot be read is not quoted by %s in our own words', (_what, text) => {
+    expect(parseWorkStatus(text).problem).toMatch(/^is not plain YAML \(line \d\)$/);
+  });
+
+  it.each(['- ', '? ', '[', '{a: ', '? - ', '- ? [{a: '])(
+    'of %j without end is refused before it could exhaust a stack',
+    (opening) => {
+      const startedAt = performance.now();
+      const text = opening.repeat(16 * 1024).slice(0, 16 * 1024);
+      expect(parseWorkStatus(text).problem).toBe('is not plain YAML (line 1)');
+      expect(performance.now() - startedAt).toBeLessThan(500);
+    },
+  );
 
   it('is bounded', () => {
     const parsed = parseWorkStatus(`status: ${'s'.repeat(5_000)}\nmessage: ${'m'.repeat(9_000)}`);

@@ -77,6 +77,57 @@ describe('reading a log', () => {
     });
   });
 
+  it('that was cut off in the middle of a line tells it once, before the next start', async () => {
+    const before = entry('>> cloning x') + entry('half a l', 'P') + entry('also ha', 'P', 'stderr');
+    const log = logFile('cut-off', before);
+    const ended = await page(log, { cursor: 0, hasEnded: true });
+    expect(ended.lines).toEqual(['>> cloning x', 'half a l', 'also ha']);
+    appendFileSync(log, entry('>> fetching') + entry('again'));
+    expect((await page(log, { cursor: ended.nextCursor })).lines).toEqual(['>> fetching', 'again']);
+    const read = await page(log, { cursor: 0 });
+    expect(read.lines).toEqual(['>> cloning x', 'half a l', 'also ha', '>> fetching', 'again']);
+  });
+
+  it('tells what was cut off to whoever had read on another stream meanwhile', async () => {
+    const before = entry('half a l', 'P', 'stderr') + entry('told');
+    const log = logFile('cut-off-beside', before);
+    const { nextCursor } = await page(log, { cursor: 0 });
+    appendFileSync(log, entry('>> fetching'));
+    expect((await page(log, { cursor: nextCursor })).lines).toEqual(['half a l', '>> fetching']);
+  });
+
+  it('never answers more than it may, however few of the characters fit', async () => {
+    const message = JSON.stringify({
+      type: 'item.completed',
+      item: { type: 'agent_message', text: `FIRST\n${'y'.repeat(3_000)}` },
+    });
+    const log = logFile('page-fit', entry('>> init complete') + entry(message));
+    for (let maxChars = 500; maxChars < 560; maxChars += 1) {
+      const { lines } = await page(log, { cursor: 0, maxChars, raw: false, format: 'codex' });
+      expect(lines).toEqual(['>> init complete']);
+      const next = await page(log, {
+        cursor: entry('>> init complete').length,
+        maxChars,
+        raw: false,
+        format: 'codex',
+      });
+      expect(next.lines[0]).toBe('FIRST');
+      expect(next.lines.at(-1)).toMatch(/^y+… \(2\d{3} more characters\)$/);
+      expect(next.lines.join('\n').length).toBeLessThanOrEqual(maxChars);
+    }
+  });
+
+  it('does not read the parts of a line without end again and again', async () => {
+    const dot = entry('.', 'P', 'stderr');
+    const log = logFile('dots', entry('told') + dot.repeat(200_000));
+    const { nextCursor } = await page(log, { cursor: entry('told').length });
+    expect(nextCursor).toBeGreaterThan(4_000_000);
+    appendFileSync(log, entry('', 'F', 'stderr') + entry('after'));
+    const rest = await page(log, { cursor: nextCursor });
+    expect(rest.lines.at(-1)).toBe('after');
+    expect(rest.lines).toHaveLength(2);
+  });
+
   it('in pages gives every line once', async () => {
     const all = Array.from({ length: 3_000 }, (_, index) => `line ${index} ${'y'.repeat(index % 50)}`);
     const log = logFile('pages', all.map((line) => entry(line)).join(''));

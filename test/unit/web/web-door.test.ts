@@ -437,6 +437,27 @@ describe('pages of others in the same browser', () => {
     expect((await authorised(port, '/worker.js', { 'service-worker': 'script' })).status).toBe(403);
   });
 
+  it('do not get a second request past the door in the body of the first', async () => {
+    const { port, behind } = await inside();
+    const hidden = 'GET /hidden HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
+    const head = (method: string, ...lines: readonly string[]): string =>
+      [`${method} /shown HTTP/1.1`, 'Host: 127.0.0.1', `Cookie: ${COOKIE}`, ...lines, '', ''].join('\r\n');
+    for (const [lines, body] of [
+      [['Content-Length: 4', 'Transfer-Encoding: chunked'], `0\r\n\r\n${hidden}`],
+      [['Transfer-Encoding: chunked, identity'], `0\r\n\r\n${hidden}`],
+      [['Transfer-Encoding : chunked'], `0\r\n\r\n${hidden}`],
+      [['Content-Length: 0', `Content-Length: ${hidden.length}`], hidden],
+      [['X-Folded: a', ' Content-Length: 3'], hidden],
+    ] as const)
+      for (const method of ['GET', 'POST'])
+        expect(await raw(port, `${head(method, ...lines)}${body}`)).toMatch(/^HTTP\/1\.1 4\d\d /);
+    const length = `Content-Length: ${hidden.length}`;
+    for (const method of ['GET', 'POST', 'DELETE'])
+      await raw(port, `${head(method, length, 'Connection: close, content-length')}${hidden}`);
+    const bodies = behind.seen.map(({ url, headers }) => [url, headers['content-length']]);
+    expect(bodies).toEqual(Array.from({ length: 3 }, () => ['/shown', String(hidden.length)]));
+  });
+
   it('is no proxy, and takes one host a request', async () => {
     const { port, behind } = await inside();
     for (const bytes of [

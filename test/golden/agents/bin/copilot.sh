@@ -37,6 +37,13 @@ esac
 export COPILOT_AUTO_UPDATE='false'
 export COPILOT_CUSTOM_INSTRUCTIONS_DIRS='/etc/terok/instructions/copilot'
 
+if [ "${COPILOT_OTEL_FILE_EXPORTER_PATH-}" = stderr ]; then
+  COPILOT_OTEL_FILE_EXPORTER_PATH=$(mktemp -d)/log
+  export COPILOT_OTEL_FILE_EXPORTER_PATH
+  mkfifo -m 0600 "$COPILOT_OTEL_FILE_EXPORTER_PATH"
+  cat "$COPILOT_OTEL_FILE_EXPORTER_PATH" >&2 &
+fi
+
 for directory in '/usr/local/bin' '/usr/bin'; do
   if [ -x "$directory"/'copilot' ]; then exec "$directory"/'copilot' "$@"; fi
 done
