@@ -17,9 +17,11 @@ const onHost = ['integration', 'e2e', ...(isFull ? ['full'] : [])];
 // Building images, one with every agent among them, takes minutes: rootless in every run, rootful too in a full one.
 const rootless = [...onHost, 'images'];
 const rootful = isFull ? rootless : onHost;
-// The daemon, its front ends and host-side git do the same for root as for anybody: once a run, twice in a full one.
+// The daemon, its front ends, host-side git and how a run is judged are the same for root as for anybody: once a run,
+// twice in a full one.
 const onceOnly = [
   'test/integration/gate-*.test.ts',
+  'test/integration/{interactive,repository,restart,web}.test.ts',
   'test/e2e/{cli,crash,daemon-lifecycle,mcp-stdio}.test.ts',
 ];
 const total = { passed: 0, failed: 0, skipped: 0 };

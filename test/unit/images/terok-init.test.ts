@@ -578,6 +578,15 @@ describe('an interactive task', () => {
       expect(await terminal.run('echo back $((40 + 2))')).toContain('back 42');
     });
 
+    it('ends, and does not spin, when its shell was killed and took the terminal with it', async () => {
+      await using terminal = onTerminal({ PATH: bin });
+      await shellOn(terminal);
+      terminal.type('kill -KILL $$\r');
+      expect(await terminal.exited()).toBe(73);
+      expect(terminal.shown).toContain('the terminal is lost');
+      expect(terminal.shown).not.toContain('read error');
+    });
+
     it('ends when it is told to, and gives what runs in it the time to end', async () => {
       await using terminal = onTerminal({ PATH: bin });
       const pid = await shellOn(terminal);
