@@ -582,6 +582,8 @@ describe('an interactive task', () => {
       await using terminal = onTerminal({ PATH: bin });
       await shellOn(terminal);
       terminal.type('kill -KILL $$\r');
+      await terminal.sees(/The last shell has ended\. /);
+      terminal.type('\r');
       expect(await terminal.exited()).toBe(73);
       expect(terminal.shown).toContain('the terminal is lost');
       expect(terminal.shown).not.toContain('read error');
