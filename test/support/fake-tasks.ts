@@ -302,5 +302,16 @@ export class FakeTasks implements Tasks {
     this.#changeRun(id, { endedAt: finishedAt, exitCode, failure });
     const isGood = exitCode === 0 && failure === undefined;
     this.#change(id, { state: isGood ? 'completed' : 'failed', exitCode, failure, finishedAt });
+    if (!script.includes('cutoff')) return;
+    // A follow-up whose daemon ended before it began.
+    const [first] = extras.runs;
+    if (first !== undefined)
+      extras.runs.push({
+        ...first,
+        number: 2,
+        endedAt: '2030-01-01T00:00:00.000Z',
+        exitCode: undefined,
+        failure: 'it was cut off before it began',
+      });
   }
 }

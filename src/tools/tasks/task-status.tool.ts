@@ -79,8 +79,12 @@ function wordsOf(report: TaskReport): { answer?: string; trouble?: string; last_
   };
 }
 
-function warningOf({ engineUnreachable, workStatusProblem }: TaskReport): string | undefined {
+function warningOf(report: TaskReport): string | undefined {
+  const { engineUnreachable, workStatusProblem, run, finishedAt } = report;
+  // The task is as its run before left it.
+  const isCutOff = run?.endedAt !== undefined && run.failure !== undefined && run.endedAt !== finishedAt;
   const warnings = [
+    ...(isCutOff ? [`Of prompt ${run.number}: ${cleanLine(run.failure)}. Give it again.`] : []),
     ...(engineUnreachable === undefined
       ? []
       : [`Podman could not be asked (${cleanLine(engineUnreachable)}); the state is the last known one.`]),

@@ -105,6 +105,18 @@ describe('task_status', () => {
     expect(warning).toBe("The agent's work status cannot be read: it is a FIFO");
   });
 
+  test('a prompt that was cut off before its run began is told beside how the task ended before', async () => {
+    const { task } = await run('say hello\ncutoff');
+    expect(await call('task_status', { task })).toMatchObject({
+      state: 'completed',
+      exit_code: 0,
+      run: { number: 2 },
+      warning: 'Of prompt 2: it was cut off before it began. Give it again.',
+    });
+    const { task: whole } = await run('say hello\nfailure it broke');
+    expect(await call('task_status', { task: whole })).not.toHaveProperty('warning');
+  });
+
   test("no word of a container's stands outside of a block, and none brings its escapes", async () => {
     const { task } = await run(
       `status ${HOSTILE}\nsession ${HOSTILE}\nsay ${HOSTILE}\ndeny ${HOSTILE}\nanswer ${HOSTILE}\nexit 1`,
