@@ -21,7 +21,7 @@ const rootful = isFull ? rootless : onHost;
 // twice in a full one.
 const onceOnly = [
   'test/integration/gate-*.test.ts',
-  'test/integration/{interactive,repository,restart,web}.test.ts',
+  'test/integration/{follow-up,interactive,repository,restart,web}.test.ts',
   'test/e2e/{cli,crash,daemon-lifecycle,mcp-stdio}.test.ts',
 ];
 const total = { passed: 0, failed: 0, skipped: 0 };

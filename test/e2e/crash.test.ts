@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CHECKPOINTS } from '../../src/runtime/core/checkpoint.ts';
+import { expectAsItWas, expectRunKept, steps } from '../support/cut-off.ts';
 import { eventually, nothingLeft, Shipped } from '../support/shipped.ts';
 
 let shipped: Shipped;
@@ -9,8 +9,6 @@ beforeAll(async () => {
   shipped = await Shipped.make();
 });
 afterAll(() => shipped[Symbol.asyncDispose]());
-
-const steps = (...lines: readonly string[]): string => lines.join('\n');
 
 describe('kill -9 of the daemon while it creates a task', () => {
   const uncommitted = CHECKPOINTS.filter((name) => name.startsWith('create:') && name !== 'create:committed');
@@ -59,99 +57,13 @@ describe('kill -9 of the daemon while it creates a task', () => {
 });
 
 describe('kill -9 of the daemon while it starts a task again', () => {
-  const begun: readonly string[] = ['restart:container-started', 'restart:committed'];
-  const all = CHECKPOINTS.filter((name) => name.startsWith('restart:'));
+  it('before its container runs leaves it as it was, with nothing open, and says that its run was cut off (L1)', async () => {
+    await expectAsItWas(shipped, 'restart:services-listening');
+  });
 
-  const lastRun = (task: string): unknown => {
-    const database = new Database(shipped.host.paths.database, { readonly: true });
-    try {
-      return database
-        .prepare('SELECT exit_code, failure FROM runs WHERE task = ? ORDER BY id DESC LIMIT 1')
-        .get(task);
-    } finally {
-      database.close();
-    }
-  };
-
-  /** A task that ended with exit code 3, and a daemon that died at this point of a follow-up. */
-  async function cutOffAt(checkpoint: string, prompt: string): Promise<string> {
-    const client = await shipped.connect();
-    const { object } = await client.call('run_headless', {
-      project: 'demo',
-      prompt: steps('write kept.txt work', 'exit 3'),
-      wait_s: 45,
-    });
-    expect(object).toMatchObject({ state: 'failed', exit_code: 3 });
-    const task = String(object?.['task']);
-    await client.close();
-    await shipped.killDaemon();
-    const doomed = await shipped.connect('auto', { TEROK_TEST_CRASH_AT: checkpoint });
-    await expect(doomed.call('follow_up', { task, prompt })).rejects.toThrow();
-    await doomed.close().catch(() => undefined);
-    expect(await shipped.daemonPid()).toBeUndefined();
-    return task;
-  }
-
-  it.each(all.filter((name) => !begun.includes(name)))(
-    'at %s leaves it as it was, with nothing open, and says that its run was cut off (L1)',
-    async (checkpoint) => {
-      const task = await cutOffAt(checkpoint, steps('exit 4'));
-      const client = await shipped.connect();
-      const status = await eventually(
-        () => client.call('task_status', { task }),
-        ({ object }) => object?.['state'] === 'failed',
-      );
-      expect(status.object).toMatchObject({
-        state: 'failed',
-        exit_code: 3,
-        run: { number: 2 },
-      });
-      expect(lastRun(task)).toEqual({ exit_code: null, failure: 'it was cut off before it began' });
-      const left = await shipped.leftovers();
-      expect({ pins: left.pins, processes: left.processes, services: left.services }).toEqual({
-        pins: [],
-        processes: [],
-        services: [],
-      });
-      const { object: again } = await client.call('follow_up', {
-        task,
-        prompt: steps('run cat kept.txt', 'exit 5'),
-        wait_s: 45,
-      });
-      expect(again).toMatchObject({ state: 'failed', exit_code: 5 });
-      await client.call('delete_task', { task });
-      expect(await shipped.leftovers()).toEqual(nothingLeft);
-      await client.close();
-    },
-  );
-
-  it.each(begun.flatMap((name) => [[name, 'sleep 3'] as const, [name, 'say quick'] as const]))(
-    'at %s (%s) keeps the run: its exit code is recorded',
-    async (checkpoint, step) => {
-      const task = await cutOffAt(
-        checkpoint,
-        steps(step, 'run git push -q origin HEAD:refs/heads/late || true', 'exit 7'),
-      );
-      // The quick one has ended before anybody looks.
-      if (step !== 'sleep 3') await delay(4_000);
-      const client = await shipped.connect();
-      const status = await eventually(
-        () => client.call('task_status', { task }),
-        ({ object }) => object?.['state'] === 'failed',
-        30_000,
-      );
-      expect(status.object).toMatchObject({
-        state: 'failed',
-        exit_code: 7,
-        failure: 'the agent ended with exit code 7',
-        run: { number: 2 },
-      });
-      expect(lastRun(task)).toEqual({ exit_code: 7, failure: 'the agent ended with exit code 7' });
-      await client.call('delete_task', { task });
-      expect(await shipped.leftovers()).toEqual(nothingLeft);
-      await client.close();
-    },
-  );
+  it('after its container has run and ended records the exit code all the same', async () => {
+    await expectRunKept(shipped, 'restart:container-started', 'say quick');
+  });
 });
 
 describe('kill -9 of the daemon during a run', () => {

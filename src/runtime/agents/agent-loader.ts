@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidInputError, NotFoundError } from '../core/errors.ts';
 import { readPersonalFile } from '../core/files.ts';
-import { nearestNames } from '../core/nearest.ts';
+import { didYouMean } from '../core/nearest.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import type { AgentSource } from './agent-document.ts';
 import { planAgentRun } from './agent-run.ts';
@@ -90,9 +90,8 @@ function find(roster: ReadRoster, name: string, kind: Kind): RosterEntry {
   if (problem !== undefined) throw problem;
   const entry = roster.entries.get(name);
   if (entry !== undefined) return entry;
-  const near = nearestNames(name, namesOf(roster, kind));
   throw new NotFoundError(`There is no ${CALLED[kind].one} named "${cleanLine(name, 64)}"`, {
-    hint: near.length > 0 ? `Did you mean ${near.join(' or ')}?` : known(roster, kind),
+    hint: didYouMean(name, namesOf(roster, kind), known(roster, kind)),
   });
 }
 

@@ -1,5 +1,6 @@
+import { deepMerge } from '../core/deep-merge.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
-import { fill } from './agent-channels.ts';
+import { approvalsOf, fill } from './agent-channels.ts';
 import { configFiles } from './config-files.ts';
 import type { AgentRun, AgentRunInput } from './contract.ts';
 import { headlessRun, modelEnvironment, modelName } from './headless-command.ts';
@@ -14,7 +15,7 @@ export function planAgentRun(input: AgentRunInput, newSession: () => string): Ag
     environment: runEnvironment(input, headless?.environment ?? modelEnvironment(input)),
     files: configFiles(input),
     state: input.agent.state,
-    firstState: Object.entries(input.agent.first_state).map(([path, value]) => ({
+    firstState: Object.entries(firstState(input)).map(([path, value]) => ({
       path,
       content: `${JSON.stringify(value, undefined, 2)}\n`,
     })),
@@ -22,6 +23,13 @@ export function planAgentRun(input: AgentRunInput, newSession: () => string): Ag
     warnings: headless?.warnings ?? interactiveWarnings(input),
   };
 }
+
+/** What lets an agent act without asking may be among it. */
+const firstState = ({ agent, isRestricted }: AgentRunInput): Readonly<Record<string, unknown>> =>
+  approvalsOf(agent, isRestricted).reduce<Record<string, unknown>>(
+    (files, approval) => (approval.via === 'first_state' ? deepMerge(files, approval.files) : files),
+    agent.first_state,
+  );
 
 /** Whoever starts the agent by hand is told what only a headless run would hand over. */
 function interactiveWarnings(input: AgentRunInput): readonly string[] {

@@ -11,6 +11,7 @@ import {
 } from './agent-channels.ts';
 import type { AgentRunInput } from './contract.ts';
 import { opencodeProvider } from './opencode-config.ts';
+import { hasOpencodeProvider } from './run-environment.ts';
 import { heldBack } from './subagent-modes.ts';
 
 export interface HeadlessRun {
@@ -83,8 +84,8 @@ export function headlessRun(input: AgentRunInput, prompt: string, newSession: ()
 
 /** As the agent knows it: OpenCode wants the provider in front, which a caller need not know. */
 export function modelName({ agent, endpoints }: AgentRunInput, model: string): string {
-  const isOthers = agent.opencode !== undefined && agent.opencode.base_url === undefined;
-  return isOthers && endpoints.has(agent.name) ? `${opencodeProvider(agent)}/${model}` : model;
+  const isOthers = agent.opencode?.base_url === undefined && hasOpencodeProvider(agent, endpoints);
+  return isOthers ? `${opencodeProvider(agent)}/${model}` : model;
 }
 
 /** The model, for an agent that reads it from a variable however it is started. */

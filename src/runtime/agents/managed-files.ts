@@ -81,7 +81,7 @@ export function managedProblems(
         )
         .map(({ name }) => ({
           names: namesOf(parts).concat(name),
-          problem: `cannot both be: ${path} lies in what "state" gives to the agent`,
+          problem: `the file ${path} would lie where "state" has a directory of the agent's own`,
         })),
     );
     return [...wrong, ...nested, ...inState];

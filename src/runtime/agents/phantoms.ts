@@ -19,6 +19,12 @@ export function phantomsOf(
   const phantom = endpoint === undefined ? undefined : entry.phantom[endpoint.kind];
   if (endpoint === undefined || phantom === undefined) return NO_PHANTOMS;
   const values = placesOf(endpoint);
+  const odd = Object.entries(values).find(([, value]) => !PLAIN.test(value));
+  if (odd !== undefined) {
+    throw new InvalidInputError(`The ${odd[0]} of ${entry.name} holds characters that a file could misread`, {
+      hint: 'Letters, digits and the punctuation of URLs are safe.',
+    });
+  }
   const filled = (text: string): string => {
     if (values['socket'] === undefined && text.includes('{socket}')) {
       throw new InvalidInputError(`${entry.name} needs a socket, and its endpoint has none`, {
@@ -32,6 +38,9 @@ export function phantomsOf(
     files: phantom.files.map(({ path, content }) => ({ path, content: filled(content) })),
   };
 }
+
+/** Means itself in JSON, TOML, YAML and a shell's quotes, so that a place may be anywhere in a file of any format. */
+const PLAIN = /^[A-Za-z0-9/._~=+-][A-Za-z0-9/._~=+:[\]@%-]*$/;
 
 function placesOf({ baseUrl, token, socket }: ApiEndpoint): Readonly<Record<string, string>> {
   return {

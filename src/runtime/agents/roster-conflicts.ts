@@ -15,10 +15,10 @@ export function findConflicts(entries: readonly RosterEntry[]): readonly RosterC
     ...sharedValues(entries, 'the route prefix', (entry) =>
       entry.route === undefined ? [] : [[entry.route.prefix, entry.name]],
     ),
-    ...[true, false].flatMap((isRestricted) => [
-      ...sharedValues(entries, 'the variable', (entry) => inEnvironment(entry, isRestricted)),
-      ...overridden(entries, isRestricted),
-    ]),
+    ...[true, false].flatMap((isRestricted) =>
+      sharedValues(entries, 'the variable', (entry) => inEnvironment(entry, isRestricted)),
+    ),
+    ...overridden(entries),
     ...managedProblems(entries),
     ...sharedValues(entries, 'the version of the package', packageVersions),
     ...sharedValues(entries, 'the program', (entry) => Object.entries(entry.install.programs)),
@@ -51,25 +51,64 @@ function sharedValues(
 /** All of these may stand in the environment of one container at once. */
 const inEnvironment = (entry: RosterEntry, isRestricted: boolean): Pairs => [
   ...(isAgent(entry) ? approvalEnvironment(entry, isRestricted) : []),
-  ...Object.values(entry.phantom).flatMap(({ env }) => Object.entries(env)),
+  ...inEndpoints(entry),
 ];
 
-/** A wrapper sets what its agent always wants: that must not undo the approval or the endpoint of another. */
-function overridden(entries: readonly RosterEntry[], isRestricted: boolean): readonly RosterConflict[] {
-  const given = entries.flatMap((entry) =>
-    inEnvironment(entry, isRestricted).map(([key, value]) => ({ key, value, name: entry.name })),
-  );
-  return entries.flatMap((entry) =>
-    given
-      .filter(({ key, value, name }) => {
-        const own = entry.kind !== 'tool' && Object.hasOwn(entry.env, key) ? entry.env[key] : undefined;
-        return own !== undefined && own !== value && name !== entry.name;
-      })
-      .map(({ key, name }) => ({
-        names: [entry.name, name],
-        problem: `both set the variable "${key}", but not to the same`,
+const inEndpoints = ({ phantom }: RosterEntry): Pairs =>
+  Object.values(phantom).flatMap(({ env }) => Object.entries(env));
+
+/**
+ * What an agent is always given must not undo an approval or the endpoint of another, and what lets one act without
+ * asking must not be there always: in a restricted task it would be an approval all the same.
+ */
+function overridden(entries: readonly RosterEntry[]): readonly RosterConflict[] {
+  const approvals = entries.filter(isAgent).flatMap((agent) =>
+    [true, false].flatMap((isRestricted) =>
+      approvalEnvironment(agent, isRestricted).map(([key, value]) => ({
+        key,
+        // Undefined: there is none to agree on.
+        value: isRestricted ? value : undefined,
+        name: agent.name,
       })),
+    ),
   );
+  const endpoints = entries.flatMap((entry) =>
+    inEndpoints(entry).map(([key, value]) => ({ key, value, name: entry.name })),
+  );
+  const undone = (entry: RosterEntry, pairs: readonly Always[], given: typeof approvals) =>
+    pairs.flatMap(([key, value]) =>
+      given
+        .filter((one) => one.key === key && (one.value === undefined || one.value !== value))
+        .map(({ name, value: agreed }) => ({
+          names: [entry.name, name],
+          problem: [
+            name === entry.name ? `sets the variable "${key}" twice` : `both set the variable "${key}"`,
+            agreed === undefined ? 'which is an approval in unrestricted tasks' : 'but not to the same',
+          ].join(', '),
+        })),
+    );
+  return entries.flatMap((entry) => [
+    ...undone(entry, [...always(entry), ...inEndpoints(entry)], approvals),
+    ...undone(entry, always(entry), endpoints),
+  ]);
+}
+
+type Always = readonly [key: string, value: string | undefined];
+
+/** Without a value: only a task knows it. */
+function always(entry: RosterEntry): readonly Always[] {
+  if (entry.kind === 'tool') return [];
+  if (entry.kind === 'web') return Object.entries(entry.env);
+  const { env, acp, headless, instructions } = entry;
+  const named = [
+    headless.model_env,
+    headless.log_env,
+    instructions.via === 'env_dir' ? instructions.env : undefined,
+  ];
+  return [
+    ...[env, headless.env, acp?.env ?? {}].flatMap((each) => Object.entries(each)),
+    ...named.flatMap((name): readonly Always[] => (name === undefined ? [] : [[name, undefined]])),
+  ];
 }
 
 function packageVersions({ install }: RosterEntry): Pairs {

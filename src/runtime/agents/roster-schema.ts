@@ -13,7 +13,7 @@ import {
   version,
 } from './field-schemas.ts';
 import { Install } from './install-schema.ts';
-import { Approval, Headless, holesOf, Instructions, OpenCode, Session } from './run-schemas.ts';
+import { Approval, FirstState, Headless, holesOf, Instructions, OpenCode, Session } from './run-schemas.ts';
 
 const base = {
   name: AgentName,
@@ -62,10 +62,9 @@ export const Agent = z
       .describe(
         'Directories below /home/dev that hold its conversations: each task has its own, which outlives its container.',
       ),
-    first_state: z
-      .record(relativePath, z.json())
-      .default({})
-      .describe('JSON files below /home/dev, in one of those, put there before the first start.'),
+    first_state: FirstState.default({}).describe(
+      'JSON files below /home/dev, in one of those, put there before the first start.',
+    ),
     env: environmentMap.default({}).describe('Always set: telemetry and self-update off, for instance.'),
     unrestricted: z.array(Approval).default([]).describe('Lets it work without asking.'),
     restricted: z
@@ -109,9 +108,22 @@ export const Agent = z
       if (agent.state.some((other, at) => at !== index && isWithin(directory, other)))
         issue(['state', String(index)], 'is there already, or below another one');
     }
-    for (const path of Object.keys(agent.first_state))
+    const firstFiles = [
+      ...Object.keys(agent.first_state).map((path) => ({ path, key: ['first_state', path] })),
+      ...(['unrestricted', 'restricted'] as const).flatMap((way) =>
+        agent[way].flatMap((approval, index) =>
+          approval.via === 'first_state'
+            ? Object.keys(approval.files).map((path) => ({ path, key: [way, String(index), 'files', path] }))
+            : [],
+        ),
+      ),
+    ];
+    for (const { path, key } of firstFiles) {
       if (!agent.state.some((directory) => path !== directory && isWithin(path, directory)))
-        issue(['first_state', path], 'is in no directory of "state"');
+        issue(key, 'is in no directory of "state"');
+      if (firstFiles.some((other) => other.path !== path && isWithin(path, other.path)))
+        issue(key, 'is below another one, which is a file');
+    }
     const phantoms = JSON.stringify(agent.phantom);
     if (phantoms.includes('{socket}') && !phantoms.includes('{base_url}'))
       issue(['phantom'], 'a socket needs a plain-HTTP base URL as well');

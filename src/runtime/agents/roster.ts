@@ -82,7 +82,7 @@ function conflictError(
   { names, problem }: RosterConflict,
   all: ReadonlyMap<string, Candidate>,
 ): InvalidInputError {
-  const files = names.map((name) => all.get(name)?.file ?? name);
+  const files = [...new Set(names)].map((name) => all.get(name)?.file ?? name);
   return new InvalidInputError(`${files.join(' and ')}: ${problem}`, {
     hint: files.length === 1 ? `Correct ${files[0]}.` : 'Correct one of these files.',
   });

@@ -60,10 +60,14 @@ export const opencodeVariable = ({ name }: AgentFile, what: string): string =>
   `TEROK_OC_${name.toUpperCase().replaceAll('-', '_')}_${what}`;
 
 /** Whether it is OpenCode with a provider of its own: always, or only where its API calls go elsewhere. */
-export const hasOpencodeProvider = (
-  { name, opencode }: AgentFile,
+export function hasOpencodeProvider(
+  { name, opencode, phantom }: AgentFile,
   endpoints: AgentRunInput['endpoints'],
-): boolean => opencode !== undefined && (opencode.base_url !== undefined || endpoints.has(name));
+): boolean {
+  const kind = endpoints.get(name)?.kind;
+  const isElsewhere = kind !== undefined && phantom[kind] !== undefined;
+  return opencode !== undefined && (opencode.base_url !== undefined || isElsewhere);
+}
 
 /** Endpoints of the agents that are OpenCode with another one; a proxy's address takes the place of the vendor's. */
 function opencodeEnvironment(agent: AgentFile): Record<string, string> {

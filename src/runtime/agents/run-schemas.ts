@@ -9,6 +9,9 @@ import {
   relativePath,
 } from './field-schemas.ts';
 
+/** JSON files below /home/dev, by path. */
+export const FirstState = z.record(relativePath, z.json());
+
 /** Says whether an agent asks before it acts. Files are written by the host and read-only in the container. */
 export const Approval = z.discriminatedUnion('via', [
   z.strictObject({ via: z.literal('file'), path: mountPath, content: z.string() }),
@@ -16,6 +19,10 @@ export const Approval = z.discriminatedUnion('via', [
   z.strictObject({
     via: z.literal('args'),
     args: argv.min(1).describe('In front of all others, unless the first of them is given already.'),
+  }),
+  z.strictObject({
+    via: z.literal('first_state'),
+    files: FirstState.describe('Laid over those of `first_state`.'),
   }),
 ]);
 

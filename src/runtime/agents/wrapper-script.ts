@@ -78,7 +78,8 @@ set -- "\${defaults[@]}" "$@"`,
 
 /**
  * The container's own standard error belongs to the host, so by name nobody in here can open it: a pipe can be. The
- * copying ends with the writer.
+ * program holds it open itself, so that it may close and open the file as it likes, and the copying ends with it and
+ * not with a signal to both. Whatever becomes of standard error, the pipe is read: a full one would stop the program.
  */
 function logToOutput(variable: string | undefined): readonly string[] {
   if (variable === undefined) return [];
@@ -87,7 +88,11 @@ function logToOutput(variable: string | undefined): readonly string[] {
   ${variable}=$(mktemp -d)/log
   export ${variable}
   mkfifo -m 0600 "$${variable}"
-  cat "$${variable}" >&2 &
+  (
+    trap '' TERM INT HUP
+    cat "$${variable}" >&2 || cat "$${variable}" > /dev/null
+  ) &
+  exec 3> "$${variable}"
 fi`,
   ];
 }

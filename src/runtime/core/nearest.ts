@@ -1,3 +1,5 @@
+import { cleanLine } from './untrusted-text.ts';
+
 /**
  * The known names closest to what was asked for, nearest first, at most three: for the hint of a
  * NotFoundError. A name counts as near when a third of it or less differs, or one begins with the other.
@@ -16,11 +18,19 @@ export function nearestNames(name: string, known: readonly string[]): string[] {
     .map((entry) => entry.candidate);
 }
 
-/** `Did you mean a or b?`, else what may be said instead: for a hint. */
-export function didYouMean<T>(name: string, known: readonly string[], otherwise: T): string | T {
+/** `Did you mean a or b?`, else what may be said instead: for a hint. `show` writes a known name. */
+export function didYouMean<T>(
+  name: string,
+  known: readonly string[],
+  otherwise: T,
+  show: (known: string) => string = (one) => one,
+): string | T {
   const near = nearestNames(name, known);
-  return near.length > 0 ? `Did you mean ${near.join(' or ')}?` : otherwise;
+  return near.length > 0 ? `Did you mean ${near.map(show).join(' or ')}?` : otherwise;
 }
+
+/** A name that somebody else gave, in a sentence. */
+export const quoted = (name: string): string => `"${cleanLine(name, 64)}"`;
 
 /** Names are short; a megabyte of input must not cost a megabyte squared. */
 const MAX_LENGTH = 64;

@@ -128,7 +128,8 @@ const depth = (problems: readonly SchemaProblem[]): number =>
 const either = (names: readonly string[]): string => names.join(' or ');
 
 function unknownKey(key: string, schema: unknown, path: KeyPath): string {
-  const near = nearestNames(key, knownKeys(schema, path));
+  // Itself among them: one that has its place where something else was chosen.
+  const near = nearestNames(key, knownKeys(schema, path)).filter((name) => name !== key);
   const suggestion = near.length === 0 ? '' : `; did you mean ${either(near.map((name) => `"${name}"`))}?`;
   return `is no known key${suggestion}`;
 }

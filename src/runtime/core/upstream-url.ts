@@ -15,10 +15,13 @@ const SCHEMES: Readonly<Record<string, UpstreamTransport>> = {
   file: 'file',
 };
 
+const MAX_LENGTH = 2000;
+
 /** Reads an upstream as git itself would: a URL, `[user@]host:path`, or an absolute path. */
 export function parseUpstreamUrl(url: string): UpstreamUrl {
   const invalid = (problem: string): UpstreamUrl => ({ isValid: false, problem });
   if (url.trim() === '') return invalid('is empty');
+  if (url.length > MAX_LENGTH) return invalid(`is longer than ${MAX_LENGTH} characters`);
   if (url.startsWith('-')) return invalid('begins with "-", which git would read as an option');
   if (cleanText(url) !== url || /[\s]/.test(url))
     return invalid('contains spaces, control or invisible characters');

@@ -21,7 +21,7 @@ const FORGIVEN = [
 export function backendConfig(
   task: string,
   limits: GateLimits,
-  { isReadOnly }: { readonly isReadOnly: boolean } = { isReadOnly: false },
+  { isReadOnly }: { readonly isReadOnly: boolean },
 ): readonly (readonly [string, string])[] {
   return [
     ['http.receivepack', isReadOnly ? 'false' : 'true'],

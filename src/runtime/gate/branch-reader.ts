@@ -1,6 +1,6 @@
 import { branchNameProblem } from '../core/branch-name.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../core/errors.ts';
-import { nearestNames } from '../core/nearest.ts';
+import { didYouMean, quoted } from '../core/nearest.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import type { Project } from '../projects/contract.ts';
 import {
@@ -82,13 +82,10 @@ export class BranchReader {
     }
     const refs = this.#refs(project);
     if ((await refs.read(`${UPSTREAM}${branch}`, signal)) !== undefined) return;
-    const known = [...(await refs.under(UPSTREAM, signal)).keys()].map((name) => cleanLine(name, 100));
-    const near = nearestNames(branch, known);
+    const known = [...(await refs.under(UPSTREAM, signal)).keys()];
+    const listed = known.slice(0, 20).map((name) => cleanLine(name, 64));
     throw new NotFoundError(`The repository of "${project.id}" has no branch "${cleanLine(branch)}"`, {
-      hint:
-        near.length > 0
-          ? `Did you mean ${near.map((name) => `"${name}"`).join(' or ')}?`
-          : `It has: ${known.slice(0, 20).join(', ') || 'none'}.`,
+      hint: didYouMean(branch, known, `It has: ${listed.join(', ') || 'none'}.`, quoted),
     });
   }
 
@@ -174,11 +171,9 @@ export class BranchReader {
       branchNameProblem(branch) === undefined ? await refs.read(`${HEADS}${branch}`, signal) : undefined;
     if (head !== undefined) return head;
     const known = [...(await refs.under(HEADS, signal)).keys()];
-    const near = nearestNames(branch, known);
-    const hint =
-      near.length > 0 ? `Did you mean ${near.map((name) => `"${name}"`).join(' or ')}?` : undefined;
+    const rule = 'A task\'s branches are named "<task>/<branch>" and appear when the task pushes.';
     throw new NotFoundError(`The gate of "${project.id}" has no branch "${cleanLine(branch)}"`, {
-      hint: hint ?? 'A task\'s branches are named "<task>/<branch>" and appear when the task pushes.',
+      hint: didYouMean(branch, known, rule, quoted),
     });
   }
 

@@ -1,6 +1,6 @@
 import type { Roster, RosterEntry } from '../agents/contract.ts';
 import { InvalidInputError, NotFoundError } from '../core/errors.ts';
-import { nearestNames } from '../core/nearest.ts';
+import { didYouMean } from '../core/nearest.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import type { PackageFamily, SkippedAgent } from './contract.ts';
 
@@ -85,8 +85,7 @@ function unknownAgent(roster: Roster, name: string): Error {
   if (broken !== undefined)
     return new InvalidInputError(`The agent "${name}" cannot be used: ${broken.problem}`);
   const names = roster.entries.map((entry) => entry.name);
-  const near = nearestNames(name, names);
   return new NotFoundError(`docker.agents names "${cleanLine(name)}", which is no agent or tool`, {
-    hint: near.length > 0 ? `Did you mean ${near.join(', ')}?` : `There are: ${names.join(', ')}.`,
+    hint: didYouMean(name, names, `There are: ${names.join(', ')}.`),
   });
 }

@@ -24,13 +24,10 @@ const memory = z
   .regex(/^[1-9][0-9]*[kmg]$/, 'a number followed by k, m or g, like "4g"')
   .transform((text) => Number(text.slice(0, -1)) * (MEMORY_UNITS.get(text.slice(-1)) ?? 1));
 
-const upstreamUrl = z
-  .string()
-  .max(2000)
-  .superRefine((url, context) => {
-    const parsed = parseUpstreamUrl(url);
-    if (!parsed.isValid) context.addIssue({ code: 'custom', message: parsed.problem });
-  });
+const upstreamUrl = z.string().superRefine((url, context) => {
+  const parsed = parseUpstreamUrl(url);
+  if (!parsed.isValid) context.addIssue({ code: 'custom', message: parsed.problem });
+});
 
 const branchName = z.string().superRefine((name, context) => {
   const problem = branchNameProblem(name);
@@ -107,6 +104,8 @@ const Promotion = z
   })
   .describe("How agents' work goes upstream.");
 
+const isPort = (digits: string): boolean => Number(digits) >= 1 && Number(digits) <= 65_535;
+
 const Relay = z
   .strictObject({
     endpoint: z
@@ -115,6 +114,7 @@ const Relay = z
         /^(?:tcp:\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|unix:\/\/\/.+)$/,
         'like "tcp://127.0.0.1:8090" or "unix:///run/x.sock"',
       )
+      .refine((endpoint) => isPort(/^tcp:.*:([0-9]+)$/.exec(endpoint)?.[1] ?? '1'), 'its port is 1 to 65535')
       .describe(
         'One endpoint of the host that tasks reach at localhost:9419: a model server, which agents are pointed to.',
       ),
@@ -240,7 +240,8 @@ export interface Projects {
   get(id: string): Promise<Project>;
   /**
    * The project that stands for a repository without one: a URL or an absolute path. The same repository gets the
-   * same one each time; it is remembered, so that `get` knows it. Throws InvalidInputError for an unusable upstream.
+   * same one each time; it is remembered, so that `get` knows it. Throws InvalidInputError for an unusable upstream,
+   * and ConflictError when its id is taken.
    */
   forRepository(upstreamUrl: string): Promise<Project>;
   /**

@@ -7,7 +7,7 @@ import { isMapping } from '../core/deep-merge.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../core/errors.ts';
 import { readPersonalFile } from '../core/files.ts';
 import { ProjectId } from '../core/ids.ts';
-import { nearestNames } from '../core/nearest.ts';
+import { didYouMean, quoted } from '../core/nearest.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import { parseUpstreamUrl, withoutCredentials } from '../core/upstream-url.ts';
 import { documentError } from '../core/yaml-document.ts';
@@ -81,8 +81,14 @@ export class ProjectStore implements Projects {
   }
 
   async forRepository(upstreamUrl: string): Promise<Project> {
-    const global = await this.#config.global();
-    return repositoryProject(this.#repositories.remember(upstreamUrl), global);
+    const [names, global] = await Promise.all([this.#names(), this.#config.global()]);
+    const repository = this.#repositories.remember(upstreamUrl);
+    if (names.includes(repository.id)) {
+      throw new ConflictError(`"${repository.id}" stands for this repository, and is the id of a project`, {
+        hint: 'Name the project, or rename its directory.',
+      });
+    }
+    return repositoryProject(repository, global);
   }
 
   async create(input: {
@@ -169,17 +175,14 @@ export class ProjectStore implements Projects {
 
   async #unknown(id: string): Promise<NotFoundError> {
     const names = await this.#names();
-    const near = nearestNames(id, names).map((name) => `"${cleanLine(name, 64)}"`);
-    const hint =
-      near.length > 0
-        ? `Did you mean ${near.join(' or ')}?`
-        : names.length > 0
-          ? `Known projects: ${names
-              .slice(0, 20)
-              .map((name) => cleanLine(name, 64))
-              .join(', ')}.`
-          : 'Make one with "terok-mcp project create <id> --upstream <url>".';
-    return new NotFoundError(`No project named "${cleanLine(id, 64)}"`, { hint });
+    const listed = names.slice(0, 20).map((name) => cleanLine(name, 64));
+    const known =
+      listed.length > 0
+        ? `Known projects: ${listed.join(', ')}.`
+        : 'Make one with "terok-mcp project create <id> --upstream <url>".';
+    return new NotFoundError(`No project named ${quoted(id)}`, {
+      hint: didYouMean(id, names, known, quoted),
+    });
   }
 }
 

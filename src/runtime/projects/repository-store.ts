@@ -3,10 +3,10 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
 import type { StateDatabase } from '../core/database.ts';
-import { InvalidInputError } from '../core/errors.ts';
+import { ConflictError, InvalidInputError } from '../core/errors.ts';
 import { ProjectId } from '../core/ids.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
-import { parseUpstreamUrl, splitCredentials, withoutCredentials } from '../core/upstream-url.ts';
+import { parseUpstreamUrl, withoutCredentials } from '../core/upstream-url.ts';
 
 export interface KnownRepository {
   readonly id: ProjectId;
@@ -39,38 +39,65 @@ export class RepositoryStore {
       .map(toRepository);
   }
 
-  /** Throws InvalidInputError for what cannot be an upstream, or holds a password: this is no place for one. */
+  /**
+   * Throws InvalidInputError for what cannot be an upstream, or holds a password: this is no place for one. Throws
+   * ConflictError where its id stands for another repository.
+   */
   remember(repo: string): KnownRepository {
     const upstreamUrl = canonical(repo);
     const id = idOf(upstreamUrl);
     this.#database
       .prepare('INSERT OR IGNORE INTO repositories (project, upstream_url, created_at) VALUES (?, ?, ?)')
       .run(id, upstreamUrl, this.#clock.now().toISOString());
+    // Somebody may have looked for an address with the same hash: its tasks would get the work of the other.
+    if (this.get(id)?.upstreamUrl !== upstreamUrl) {
+      throw new ConflictError(`"${id}" stands for another repository already`, {
+        hint: 'Make a project for this one: "terok-mcp project create <id> --upstream <url>".',
+      });
+    }
     return { id, upstreamUrl };
   }
 }
 
+const HINT = 'Give an https, http, git or file URL, or the absolute path of a repository.';
+const PRIVATE_HINT =
+  'Make a project for it: "terok-mcp project create <id> --upstream <url>" keeps the URL in a private file.';
+
+/** One way to write what may be written in several. */
 function canonical(repo: string): string {
-  const parsed = parseUpstreamUrl(repo);
+  const url = shortest(repo);
+  const parsed = parseUpstreamUrl(url);
   if (!parsed.isValid) {
     throw new InvalidInputError(`The repository "${withoutCredentials(cleanLine(repo))}" ${parsed.problem}`, {
-      hint: 'Give an https, http, git or file URL, or the absolute path of a repository.',
-    });
-  }
-  if (splitCredentials(repo).credentials !== undefined) {
-    throw new InvalidInputError('The URL of the repository holds a user name or password', {
-      hint: 'Make a project for it: "terok-mcp project create <id> --upstream <url>" keeps the URL in a private file.',
+      hint: HINT,
     });
   }
   if (parsed.transport === 'ssh') {
     throw new InvalidInputError(
-      `The repository "${cleanLine(repo)}" is reached over SSH, and SSH keys are not supported yet`,
-      { hint: 'Give an https, http, git or file URL, or the absolute path of a repository.' },
+      `The repository "${withoutCredentials(cleanLine(repo))}" is reached over SSH, and SSH keys are not supported yet`,
+      { hint: HINT },
     );
   }
-  return repo.startsWith('/')
-    ? path.posix.normalize(repo).replace(/(?<=.)\/+$/, '')
-    : repo.replace(/\/+$/, '');
+  if (url.startsWith('/') || parsed.transport === 'file') return url;
+  if (withoutCredentials(url) !== url) {
+    throw new InvalidInputError('The URL of the repository holds a user name or password', {
+      hint: PRIVATE_HINT,
+    });
+  }
+  if (/[?#]/.test(url)) {
+    throw new InvalidInputError('The URL of the repository holds a query, which may be a key', {
+      hint: PRIVATE_HINT,
+    });
+  }
+  return url;
+}
+
+/** Paths as such, though they came as a URL that git would take for the same; hosts in small letters. */
+function shortest(repo: string): string {
+  const file = /^(?:file:\/\/)?(\/[^%]*)$/.exec(repo)?.[1] ?? (repo.startsWith('/') ? repo : undefined);
+  if (file !== undefined) return path.posix.normalize(file).replace(/(?<=.)\/+$/, '');
+  const [whole, scheme = '', host = '', rest = ''] = /^([a-z]+:\/\/)([^/]*)(.*)$/s.exec(repo) ?? [];
+  return whole === undefined ? repo : `${scheme}${host.toLowerCase()}${rest.replace(/\/+$/, '')}`;
 }
 
 /** `repo-<its name>-<hash of the address>`: told apart by people, and never by accident the same. */

@@ -176,6 +176,18 @@ describe('a restricted task', () => {
     });
   });
 
+  it('begins with nothing accepted that a person would be asked', () => {
+    const claude = bundledAgent('claude');
+    const first = (isRestricted: boolean): unknown =>
+      JSON.parse(plan(claude, { roster, isRestricted }).firstState[0]?.content ?? '');
+    expect(first(true)).toEqual({ hasCompletedOnboarding: true });
+    expect(first(false)).toEqual({
+      hasCompletedOnboarding: true,
+      bypassPermissionsModeAccepted: true,
+      projects: { '/workspace': { hasTrustDialogAccepted: true } },
+    });
+  });
+
   it('keeps asking where a repository could say otherwise, by the wrapper and by any other way', () => {
     for (const agent of bundledAgents()) {
       const { environment, files } = plan(agent, { roster, isRestricted: true });
@@ -240,7 +252,11 @@ describe('the environment of a container', () => {
   it.each([
     'PATH',
     'BASH_ENV',
+    'SHELLOPTS',
     'LD_PRELOAD',
+    'LD_AUDIT',
+    'GIT_OBJECT_DIRECTORY',
+    'GIT_EXEC_PATH',
     'GIT_AUTHOR_NAME',
     'GIT_CONFIG_COUNT',
     'HUMAN_GIT_NAME',
@@ -254,6 +270,9 @@ describe('the environment of a container', () => {
       ['unrestricted.0.env', `unrestricted: [{ via: env, env: { ${name}: x } }]`],
       ['headless.env', `  env: { ${name}: x }`],
       ['headless.model_env', `  model_env: ${name}`],
+      ['headless.log_env', `  log_env: ${name}`],
+      ['phantom.api_key.env', `phantom: { api_key: { env: { ${name}: x } } }`],
+      ['acp.env', `acp: { command: [x], env: { ${name}: x } }`],
       ['instructions.env', `instructions: { via: env_dir, env: ${name}, file: A.md }`],
     ])
       expect(() => agentOf(agentText('evil', `${more}\n`))).toThrow(`/x/evil.yaml:11: ${key}`);
@@ -263,6 +282,27 @@ describe('the environment of a container', () => {
     const agent = agentOf(agentText('a', '  env: { QUIET: "1" }\n'));
     expect(plan(agent).environment).toHaveProperty('QUIET', '1');
     expect(plan(agent, { prompt: undefined }).environment).not.toHaveProperty('QUIET');
+  });
+
+  it('turns off what each agent tells others, in any mode and whoever starts it', () => {
+    for (const [agent, prompt] of bundledAgents().flatMap((one) => [
+      [one, 'x'] as const,
+      [one, undefined] as const,
+    ])) {
+      const run = plan(agent, { roster, prompt });
+      expect(run.environment).toMatchObject(agent.env);
+      for (const other of bundledAgents())
+        for (const name of Object.keys(other.env))
+          expect(contentOf(run, `bin/${other.name}`)).toContain(`export ${name}=`);
+      const mounted = run.files.flatMap(({ mountedAt }) => mountedAt ?? []);
+      expect(mounted).toEqual(
+        expect.arrayContaining([
+          '/etc/codex/managed_config.toml',
+          '/etc/gemini-cli/settings.json',
+          '/etc/qwen-code/settings.json',
+        ]),
+      );
+    }
   });
 
   it('names the endpoint of every agent that has one, with a dash as underscore', () => {

@@ -65,6 +65,16 @@ describe('an endpoint', () => {
     expect(plan(keyless, { endpoints: new Map([['keyless', endpoint()]]) })).toEqual(plan(keyless));
   });
 
+  it.each(['a"b', "a'b", 'a\nb', 'a\\b', 'a b', 'a#', '$(a)', '{token}', ''])(
+    'is never %j, which would be more than a value in one format or another',
+    (odd) => {
+      for (const changed of [{ token: odd }, { baseUrl: odd }, { socket: odd }])
+        expect(() =>
+          plan(agent, { endpoints: new Map([['mine', endpoint({ socket: '/run/s', ...changed })]]) }),
+        ).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
+    },
+  );
+
   it('without a socket is an error for an entry that needs one', () => {
     expect(() => plan(agent, { endpoints: new Map([['mine', endpoint()]]) })).toThrow(
       expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringContaining('mine') }),
@@ -166,6 +176,12 @@ describe('OpenCode', () => {
     });
   });
 
+  it('is pointed nowhere by a kind of credential that it is not told', () => {
+    const other = new Map([['opencode', endpoint({ kind: 'oauth' })]]);
+    const asked = { settings: settings({ model: 'anthropic/claude-sonnet-4-5' }) };
+    expect(plan(opencode, { ...asked, endpoints: other })).toEqual(plan(opencode, asked));
+  });
+
   it('has a default model there, which a person starts with as well', () => {
     const run = plan(opencode, { endpoints, prompt: undefined });
     const config = JSON.parse(contentOf(run, 'opencode/opencode.json'));
@@ -208,6 +224,13 @@ describe('what an agent keeps between containers', () => {
     ['state: [.a]\nfirst_state: { .a: 1 }', 'first_state'],
     ['state: [.a]\nfirst_state: { .a/../.ssh/x: 1 }', 'first_state'],
     ['state: [.a]\nfirst_state: { .ab/x: 1 }', 'first_state'],
+    ['state: [.a]\nfirst_state: { .a/x: 1, .a/x/y: 2 }', 'first_state'],
+    ['state: [.a]\nunrestricted: [{ via: first_state, files: { .b/x: 1 } }]', 'unrestricted.0.files'],
+    ['state: ["x:/etc/terok:rw"]', 'state'],
+    ['state: ["a,b"]', 'state'],
+    ['state: ["a\\u001bb"]', 'state'],
+    ['state: ["a\\u202eb"]', 'state'],
+    [`state: [${'x'.repeat(300)}]`, 'state'],
   ])('is refused as %j', (more, key) => {
     expect(() => agentOf(agentText('mine', `${more}\n`))).toThrow(
       expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringContaining(key) }),

@@ -10,6 +10,14 @@ const parse = (content: string): unknown =>
 describe('an agent file that is wrong', () => {
   it.each([
     ['an unknown key', `${text('a')}colour: red\n`, '/x/a.yaml:11: colour: is no known key'],
+    [
+      'a key of another kind',
+      text('a')
+        .replace('kind: agent', 'kind: tool')
+        .replace(/git:.*\n|headless:\n.*\n/g, '')
+        .concat('state: [.a]\n'),
+      '/x/a.yaml:8: state: is no known key',
+    ],
     ['an almost known key', `${text('a')}egres: []\n`, 'did you mean "egress"?'],
     [
       'an unknown key further in',
@@ -99,6 +107,13 @@ describe('an agent file that is wrong', () => {
       '/run/terok/prompt',
       '/workspace/.mcp.json',
       '/home/dev/.terok/x',
+      '/usr/local/bin/terok-init',
+      '/bin/sh',
+      '/lib/x86_64-linux-gnu/libc.so.6',
+      '/etc/ld.so.preload',
+      '/etc/gitconfig',
+      '/etc/profile.d/terok.sh',
+      '/etc/sudoers.d/x',
       '/proc/sys/x',
       '/dev/null',
       '/etc',
@@ -221,6 +236,36 @@ describe('files that contradict each other', () => {
       'both set the variable "ALLOW"',
     ],
     [
+      'a variable of headless runs that undoes an approval',
+      agentText('a', '  env: { ALLOW: "no" }\n'),
+      agentText('b', approval('true')),
+      'both set the variable "ALLOW"',
+    ],
+    [
+      'a variable of ACP that undoes what keeps another asking',
+      agentText('a', 'acp: { command: [run-it], env: { ALLOW: "yes" } }\n'),
+      agentText('b', approval('no').replace('un', '')),
+      'both set the variable "ALLOW", but not to the same',
+    ],
+    [
+      'a variable for the name of a log, a model or instructions that undoes an approval',
+      agentText('a', '  log_env: ALLOW\n'),
+      agentText('b', approval('true')),
+      'both set the variable "ALLOW"',
+    ],
+    [
+      'an approval of unrestricted tasks that another always gives',
+      agentText('a', 'env: { ALLOW: "true" }\n'),
+      agentText('b', approval('true')),
+      'both set the variable "ALLOW", which is an approval in unrestricted tasks',
+    ],
+    [
+      'an approval of unrestricted tasks that comes with an endpoint',
+      agentText('a', `${route('p')}phantom: { api_key: { env: { ALLOW: "true" } } }\n`),
+      agentText('b', approval('true')),
+      'both set the variable "ALLOW", which is an approval in unrestricted tasks',
+    ],
+    [
       'different versions of one package',
       npm('1.0.0').replace('NAME', 'a'),
       npm('1.0.1').replace('NAME', 'b'),
@@ -255,6 +300,17 @@ describe('files that contradict each other', () => {
       source('/r/b.yaml', agentText('b', approval('yes'))),
     ];
     expect(readRoster({ bundled: sources, own: [] }).entries.size).toBe(2);
+  });
+
+  it('may do so within one file, which is named once', () => {
+    const problems = (more: string) =>
+      readRoster({ bundled: [], own: [source('/o/a.yaml', agentText('a', more))] }).broken.get('a')?.message;
+    expect(problems(`${approval('yes')}env: { ALLOW: "no" }\n`)).toBe(
+      '/o/a.yaml: sets the variable "ALLOW" twice, which is an approval in unrestricted tasks',
+    );
+    expect(problems('state: [.a]\nfiles: [{ path: /home/dev/.a/x, content: x }]\n')).toMatch(
+      /^\/o\/a\.yaml: the file \/home\/dev\/\.a\/x would lie/,
+    );
   });
 
   it('cost the own one of them, and nobody else', () => {

@@ -204,6 +204,55 @@ describe('the wrapper', () => {
     expect(run(logging, [], { program }).args.join('')).toContain('named: none');
   });
 
+  describe('of a program with such a file', () => {
+    const logging = agentOf(
+      agentText('logging').replace('[run-it, --now]', '[run-it, --now]\n  log_env: LOG_FILE'),
+    );
+    const asked = (program: string, wrapped = '"$0"') => {
+      run(logging, [], {});
+      writeFileSync(path.join(root, "bin's", logging.binary), program);
+      return spawnSync('bash', ['--norc', '-c', wrapped, path.join(root, 'wrapper')], {
+        encoding: 'utf8',
+        timeout: 10_000,
+        killSignal: 'SIGKILL',
+        env: { PATH: '/usr/bin:/bin', LOG_FILE: 'stderr' },
+      });
+    };
+
+    it('lets it open the file as often as it likes, or never', () => {
+      const often = 'for i in 1 2 3; do echo "told $i" >> "$LOG_FILE"; sleep 0.05; done; exit 5';
+      expect(asked(`#!/bin/sh\n${often}\n`)).toMatchObject({
+        status: 5,
+        stderr: 'told 1\ntold 2\ntold 3\n',
+      });
+      expect(asked('#!/bin/sh\nexit 6\n')).toMatchObject({ status: 6, stderr: '' });
+    });
+
+    it('never has it wait for somebody who reads, also where nobody takes its standard error', () => {
+      const much = '#!/bin/sh\nhead -c 1000000 /dev/zero >> "$LOG_FILE"; echo on >> "$LOG_FILE"; exit 5\n';
+      expect(asked(much, '"$0" 2>&-')).toMatchObject({ status: 5 });
+      expect(asked(much, '"$0" 2> >(head -c 1 > /dev/null)')).toMatchObject({ status: 5 });
+    });
+
+    it('passes signals on, and what it writes then', () => {
+      const program = `#!/bin/bash
+trap 'echo last >> "$LOG_FILE"; exit 3' TERM
+echo first >> "$LOG_FILE"
+while true; do sleep 0.05; done
+`;
+      // As terok-init does it: the whole group gets the signal.
+      expect(asked(program, 'timeout 1 "$0"')).toMatchObject({
+        status: 124,
+        stderr: expect.stringMatching(/^first\n(?:.*\n)*last\n$/),
+      });
+    });
+
+    it('leaves no process behind', () => {
+      const { stdout } = asked('#!/bin/sh\necho done\n', '"$0"; ps -o comm= --ppid $$ | grep -c cat');
+      expect(stdout).toBe('done\n0\n');
+    });
+  });
+
   it('takes nothing of a file of the roster for shell', () => {
     const evil = agentOf(
       agentText('evil')

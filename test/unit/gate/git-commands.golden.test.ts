@@ -36,7 +36,7 @@ describe('how git is run: a change here is a change of policy', () => {
       contentEncoding: 'x-gzip',
       gitProtocol: 'version=2',
     });
-    const whole = { config: backendConfig('k3f9a', DEFAULT_GATE_LIMITS), variables };
+    const whole = { config: backendConfig('k3f9a', DEFAULT_GATE_LIMITS, { isReadOnly: false }), variables };
     await expect(`${JSON.stringify(whole, undefined, 2)}\n`).toMatchFileSnapshot(
       '../../golden/gate-backend.json',
     );

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -120,6 +121,12 @@ describe('reading project.yml', () => {
       'agent.modle: is no known key; did you mean "model"?',
     ],
     ['an address without a key of that name', 'git:\n  human_name: A\n', 1, 'git.upstream_url: is missing'],
+    [
+      'a port that is none',
+      `${GOOD}relay:\n  endpoint: tcp://127.0.0.1:70000\n`,
+      4,
+      'relay.endpoint: its port is 1 to 65535',
+    ],
     ['text where a mapping belongs', 'git: hello\n', 1, 'git: must be a mapping'],
   ])('names file, line and key of %s', async (_what, text, line, problem) => {
     const file = await given('demo', text);
@@ -127,6 +134,29 @@ describe('reading project.yml', () => {
       code: 'INVALID_INPUT',
       message: expect.stringContaining(`${file}:${line}: ${problem}`),
     });
+  });
+
+  it('takes a model server and a web program from config.yml, changes them key by key, or has none', async () => {
+    await writeFile(
+      path.join(configDirectory, 'config.yml'),
+      'relay: { endpoint: tcp://127.0.0.1:8090 }\nweb: { program: files }\n',
+    );
+    const of = async (more: string) => {
+      await given('demo', `${GOOD}${more}`);
+      const { relay, web } = (await store.get('demo')).settings;
+      return [relay?.endpoint, web.program];
+    };
+    expect(await of('')).toEqual(['tcp://127.0.0.1:8090', 'files']);
+    expect(await of('relay: _inherit\nweb: { program: _inherit }\n')).toEqual([
+      'tcp://127.0.0.1:8090',
+      'files',
+    ]);
+    expect(await of('relay: { endpoint: "unix:///run/x:0" }\nweb: { program: null }\n')).toEqual([
+      'unix:///run/x:0',
+      'toad',
+    ]);
+    await expect(of('relay: { endpoint: null }\n')).rejects.toThrow('relay.endpoint: is missing');
+    await expect(of('relay: null\n')).rejects.toThrow('relay: is empty');
   });
 
   it('says how many more problems there are', async () => {
@@ -228,6 +258,7 @@ describe('creating a project', () => {
     'https://x/\u202ey',
     'file://relative',
     '',
+    `https://h/${'x'.repeat(3000)}`,
   ])('refuses the upstream %j', async (upstreamUrl) => {
     await expect(store.create({ id: 'demo', upstreamUrl })).rejects.toMatchObject({ code: 'INVALID_INPUT' });
     expect(await readdir(directory)).toEqual([]);
@@ -292,6 +323,11 @@ describe('a repository without a project', () => {
     ['git@host:x', /SSH/],
     ['https://me:secret@host/x', /user name or password/],
     ['--upload-pack=x', /option/],
+    ['git://me:secret@host/x', /user name or password/],
+    ['https://host/x?access_token=secret', /query/],
+    ['~/here', /absolute path/],
+    [`https://host/${'x'.repeat(3000)}`, /is longer than 2000 characters/],
+    [`/${'x'.repeat(3000)}`, /is longer than 2000 characters/],
   ])('is refused as %s, and what is secret is not repeated', async (url, problem) => {
     const failure = store.forRepository(url);
     await expect(failure).rejects.toMatchObject({
@@ -302,6 +338,48 @@ describe('a repository without a project', () => {
     expect((await store.list()).projects).toEqual([]);
   });
 
+  it.each([
+    ['/srv/x', ['file:///srv/x', '/srv//x/', '/srv/./x', '/srv/y/../x', 'file:///srv/x/']],
+    ['https://example.org/A/b', ['https://EXAMPLE.org/A/b', 'https://example.org/A/b//']],
+    ['/', ['file:///', '//']],
+  ])('is one, however %s is written', async (url, others) => {
+    const project = await store.forRepository(url);
+    expect(project.settings.git.upstream_url).toBe(url);
+    for (const other of others) expect(await store.forRepository(other)).toEqual(project);
+    expect((await store.list()).projects).toEqual([project]);
+  });
+
+  it('is another one with another path, suffix or case', async () => {
+    const urls = [
+      '/srv/x',
+      '/srv/x.git',
+      '/srv/X',
+      '/srv/日本',
+      '/srv/ü',
+      'https://h/x',
+      'http://h/x',
+      'file:///srv/%78',
+    ];
+    const ids = await Promise.all(urls.map(async (url) => (await store.forRepository(url)).id));
+    expect(new Set(ids).size).toBe(urls.length);
+  });
+
+  it('never gets the id of another one, though somebody looked for an address with the same hash', async () => {
+    const seen = new Map<string, string>();
+    let pair: readonly [string, string] | undefined;
+    for (let index = 0; pair === undefined; index++) {
+      const url = `https://h/${index}/x`;
+      const hash = createHash('sha256').update(url).digest('hex').slice(0, 8);
+      const other = seen.get(hash);
+      if (other !== undefined) pair = [other, url];
+      seen.set(hash, url);
+    }
+    const [first, second] = pair;
+    const project = await store.forRepository(first);
+    await expect(store.forRepository(second)).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect((await store.get(project.id)).settings.git.upstream_url).toBe(first);
+  });
+
   it('gives way to a project of that name, and a broken config.yml is its error too', async () => {
     const { id } = await store.forRepository('/srv/repos/thing');
     await given(id, 'git:\n  upstream_url: /srv/x\n');
@@ -310,6 +388,7 @@ describe('a repository without a project', () => {
       settings: { git: { upstream_url: '/srv/x' } },
     });
     expect((await store.list()).projects).toHaveLength(1);
+    await expect(store.forRepository('/srv/repos/thing')).rejects.toMatchObject({ code: 'CONFLICT' });
     await writeFile(path.join(configDirectory, 'config.yml'), 'run: 3\n');
     await expect(store.forRepository('/srv/repos/thing')).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });

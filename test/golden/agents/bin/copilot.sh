@@ -41,7 +41,11 @@ if [ "${COPILOT_OTEL_FILE_EXPORTER_PATH-}" = stderr ]; then
   COPILOT_OTEL_FILE_EXPORTER_PATH=$(mktemp -d)/log
   export COPILOT_OTEL_FILE_EXPORTER_PATH
   mkfifo -m 0600 "$COPILOT_OTEL_FILE_EXPORTER_PATH"
-  cat "$COPILOT_OTEL_FILE_EXPORTER_PATH" >&2 &
+  (
+    trap '' TERM INT HUP
+    cat "$COPILOT_OTEL_FILE_EXPORTER_PATH" >&2 || cat "$COPILOT_OTEL_FILE_EXPORTER_PATH" > /dev/null
+  ) &
+  exec 3> "$COPILOT_OTEL_FILE_EXPORTER_PATH"
 fi
 
 for directory in '/usr/local/bin' '/usr/bin'; do
