@@ -431,7 +431,10 @@ describe('a web program', () => {
     writeRun('1', 'bash', '-c', 'sleep 1.5; pwd; echo "$1 $A_KEY"; cat; exit 4', 'name', '--port=8080');
     const script = new RunningScript('terok-init', { args: ['web'], env: environment() });
     await script.printed('init complete');
-    expect(readFileSync(`/proc/${script.process.pid}/cmdline`, 'utf8')).toContain('--port=8080');
+    // It says so a moment before it becomes the program.
+    await expect
+      .poll(() => readFileSync(`/proc/${script.process.pid}/cmdline`, 'utf8'))
+      .toContain('--port=8080');
     expect(await script.result).toMatchObject({
       code: 4,
       stdout: expect.stringContaining(`init complete\n${workspace}\n--port=8080 value\n`),

@@ -172,6 +172,11 @@ export class PodmanCommands {
   }
 
   /** Any rootless call makes the pause process that holds our user and mount namespaces; this is the cheapest. */
+  /** Begins with a new user namespace; no container lives through it. */
+  migrate(): Command<void> {
+    return this.#podman(['system', 'migrate'], asNothing);
+  }
+
   wakeNamespaces(): Command<string> {
     return this.#podman(['unshare', 'true'], asText);
   }

@@ -1,4 +1,3 @@
-import { uptime } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command, CommandRunner } from '../../core/command.ts';
@@ -17,22 +16,15 @@ import type {
   Progress,
 } from '../contract.ts';
 import { watchExits } from './exit-watcher.ts';
-import { memoryKills } from './memory-kills.ts';
+import { wasOutOfMemory } from './memory-kills.ts';
 import { loadPausePid } from './pause-process-loader.ts';
 import { BUILD_MS, hangUp, runBuild } from './podman-build.ts';
 import { PodmanCommands } from './podman-commands.ts';
 import type { PodmanInfo } from './podman-output.ts';
+import { PodmanRecovery } from './podman-recovery.ts';
 
 const EXIT_POLL_MS = 5_000;
 const REMOVE_ATTEMPTS = 6;
-/** Between the clocks of the kernel's log and of this machine. */
-const CLOCK_SLACK_S = 1;
-/** What a shell makes of a KILL. */
-const EXIT_KILLED = 137;
-
-const isPerhapsMemory = ({ status, exitCode, wasOutOfMemory }: ContainerState): boolean =>
-  status === 'exited' && exitCode === EXIT_KILLED && !wasOutOfMemory;
-
 export interface PodmanEngineDeps {
   readonly runner: CommandRunner;
   readonly paths: Paths;
@@ -47,15 +39,17 @@ export interface PodmanEngineDeps {
 export class PodmanEngine implements ContainerEngine {
   readonly #deps: PodmanEngineDeps;
   readonly #commands: PodmanCommands;
+  readonly #podman: PodmanRecovery;
   #info: Promise<EngineInfo> | undefined;
 
   constructor(deps: PodmanEngineDeps) {
     this.#deps = deps;
     this.#commands = new PodmanCommands({ paths: deps.paths.podman });
+    this.#podman = new PodmanRecovery({ runner: deps.runner, migrate: this.#commands.migrate() });
   }
 
   async info(signal?: AbortSignal): Promise<EngineInfo> {
-    this.#info ??= this.#deps.runner.run(this.#commands.info(), { signal }).then(describeEngine);
+    this.#info ??= this.#run(this.#commands.info(), signal).then(describeEngine);
     try {
       return await this.#info;
     } catch (error) {
@@ -112,9 +106,9 @@ export class PodmanEngine implements ContainerEngine {
 
   async inspect(name: string, signal?: AbortSignal): Promise<ContainerState | undefined> {
     const [state] = await this.inspectAll([name], signal);
-    return state === undefined || !isPerhapsMemory(state)
-      ? state
-      : { ...state, wasOutOfMemory: await this.#wasKilledForMemory(state, signal) };
+    return state === undefined
+      ? undefined
+      : { ...state, wasOutOfMemory: await wasOutOfMemory(state, this.#deps.runner, signal) };
   }
 
   async inspectAll(names: readonly string[], signal?: AbortSignal): Promise<readonly ContainerState[]> {
@@ -144,7 +138,7 @@ export class PodmanEngine implements ContainerEngine {
   }
 
   async pull(image: string, progress: Progress, signal?: AbortSignal): Promise<void> {
-    await this.#deps.runner.run(this.#commands.pull(image), { signal, onLine: progress });
+    await this.#podman.run(this.#commands.pull(image), { signal, onLine: progress });
   }
 
   async importImage(
@@ -199,18 +193,6 @@ export class PodmanEngine implements ContainerEngine {
     return watchExits(this.#deps.paths.podman.tmpDir, EXIT_POLL_MS, listener);
   }
 
-  /** A kernel that tells nothing is no reason to know less of the container. */
-  async #wasKilledForMemory({ id, startedAt }: ContainerState, signal?: AbortSignal): Promise<boolean> {
-    const kills = await this.#deps.runner.run(memoryKills, { signal }).catch((error: unknown) => {
-      if (error instanceof CommandError || error instanceof HostError) return [];
-      throw error;
-    });
-    // It may have been started before, and killed then.
-    const ageMs = startedAt === undefined ? 0 : Date.now() - Date.parse(startedAt);
-    const startedAtS = uptime() - ageMs / 1000;
-    return kills.some(({ containerId, atS }) => containerId === id && atS >= startedAtS - CLOCK_SLACK_S);
-  }
-
   /** Without the caller's signal: it may be what ended the start. */
   async #removeFailed(name: string): Promise<void> {
     await this.remove(name).catch((cause: unknown) => {
@@ -244,7 +226,7 @@ export class PodmanEngine implements ContainerEngine {
   }
 
   #run<T>(command: Command<T>, signal?: AbortSignal): Promise<T> {
-    return this.#deps.runner.run(command, { signal });
+    return this.#podman.run(command, { signal });
   }
 }
 
