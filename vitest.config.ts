@@ -41,6 +41,7 @@ export default defineConfig({
           include: ['test/full/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 1_800_000,
+          hookTimeout: 1_800_000,
         },
       },
     ],

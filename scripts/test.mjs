@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { ensureBuild, ensureDependencies, root, runProgram, withProgress } from './bootstrap.mjs';
+import { ensureBuild, ensureDependencies, root, runProgram } from './bootstrap.mjs';
 import { withTestConfig } from './test-config.mjs';
 import { endProcessesOf, prepareTestUser } from './test-user.mjs';
 
@@ -21,9 +21,11 @@ const rootful = isFull ? rootless : onHost;
 // twice in a full one.
 const onceOnly = [
   'test/integration/gate-*.test.ts',
-  'test/integration/{follow-up,interactive,repository,restart,web}.test.ts',
+  'test/integration/{dev-login,follow-up,interactive,own-agent,repository,restart,task-configuration,web}.test.ts',
   'test/e2e/{cli,crash,daemon-lifecycle,mcp-stdio}.test.ts',
 ];
+/** Only root's tasks have limits that are enforced everywhere. */
+const rootfulOnly = ['test/integration/outcome.test.ts'];
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 await attempt('preparing this tree', async () => {
@@ -32,20 +34,23 @@ await attempt('preparing this tree', async () => {
 });
 if (total.failed === 0) {
   const isRoot = process.getuid?.() === 0;
+  let user;
   await runSuite(isRoot ? 'rootful' : 'rootless', ['unit', ...(isRoot ? rootful : rootless)], {
     tree: root,
     exclude: isRoot && !isFull ? onceOnly : [],
     command: (args) => ({ file: process.execPath, args, options: { cwd: root } }),
+    // The other user's images take minutes: they are made meanwhile, once the host has what that needs.
+    onceSetUp: () => {
+      user = isRoot ? attempt('preparing the test user', prepareUserAndImages) : undefined;
+    },
   });
   if (isRoot) {
-    const user = await attempt('preparing the test user', () =>
-      withProgress('Copying the tree for the rootless run', prepareTestUser),
-    );
-    if (user !== undefined) {
+    const place = await (user ?? attempt('preparing the test user', prepareTestUser));
+    if (place !== undefined) {
       try {
-        await runSuite('rootless', rootless, user);
+        await runSuite('rootless', rootless, { ...place, exclude: isFull ? [] : rootfulOnly });
       } finally {
-        endProcessesOf(user.uid);
+        endProcessesOf(place.uid);
       }
     }
   }
@@ -55,11 +60,28 @@ if (total.passed === 0 && total.failed === 0) total.failed = 1;
 process.exitCode = total.failed === 0 ? 0 : 1;
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 
+/** What goes wrong with the images is told by the set-up and the tests that need them. */
+async function prepareUserAndImages() {
+  const place = await prepareTestUser();
+  await withTestConfig(
+    place.uid,
+    (directory) =>
+      run(place, [path.join(place.tree, 'dist/server/main.js'), 'setup'], {
+        extra: { TEROK_CONFIG_DIR: directory },
+        output: 'ignore',
+      }),
+    'all',
+  );
+  return place;
+}
+
 /** Set-up, then vitest, as one user. */
 async function runSuite(name, projects, place) {
   console.log(`\n=== ${name}: set-up`);
   const setup = await withTestConfig(place.uid, (directory) =>
-    run(place, [path.join(place.tree, 'dist/server/main.js'), 'setup'], { TEROK_CONFIG_DIR: directory }),
+    run(place, [path.join(place.tree, 'dist/server/main.js'), 'setup'], {
+      extra: { TEROK_CONFIG_DIR: directory },
+    }),
   );
   if (setup !== 0) {
     // Tests that could not run have not passed.
@@ -67,6 +89,7 @@ async function runSuite(name, projects, place) {
     total.failed += 1;
     return;
   }
+  place.onceSetUp?.();
   console.log(`\n=== ${name}: ${projects.join(', ')}`);
   const directory = mkdtempSync(path.join(os.tmpdir(), 'terok-report-'));
   const report = path.join(directory, 'report.json');
@@ -88,10 +111,10 @@ async function runSuite(name, projects, place) {
   }
 }
 
-function run(place, args, extra = {}) {
+function run(place, args, { extra = {}, output = 'inherit' } = {}) {
   const { file, args: all, options } = place.command(args);
   const env = { ...(options.env ?? process.env), ...extra };
-  return runProgram(file, all, { ...options, env, stdio: ['ignore', 1, 2] });
+  return runProgram(file, all, { ...options, env, stdio: ['ignore', output, output] });
 }
 
 /** What a run came to. A crash, a file that does not load and a run without tests are failures too. */
