@@ -4,7 +4,7 @@ import type { Terok } from './runtime-host.ts';
 
 /**
  * An agent of a person's own that tells events as Claude Code does, and keeps its conversations in ~/.speaker. A prompt
- * that begins with `steps` is a shell script; `say`, `retry`, `denied` and `result success|failure|none` tell events.
+ * that begins with `steps` is a shell script, with `silent` it ends at once; `say`, `retry`, `denied` and `result success|failure|none` tell events.
  */
 const SPEAKER = `kind: agent
 name: speaker
@@ -35,6 +35,7 @@ install:
       result() { outcome=$1; }
       prompt=$(mktemp)
       cat > "$prompt"
+      [ "$(head -n 1 "$prompt")" != silent ] || exit 9
       tell system '"subtype":"init","model":"none"'
       say "$how $(sha256sum < "$prompt" | cut -d' ' -f1)"
       echo "$how" >> "$kept"
