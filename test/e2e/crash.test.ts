@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHECKPOINTS } from '../../src/runtime/core/checkpoint.ts';
-import { expectAsItWas, expectRunKept, steps } from '../support/cut-off.ts';
+import { expectAsItWas, expectNothingMade, expectRunKept, steps } from '../support/cut-off.ts';
 import { eventually, nothingLeft, Shipped } from '../support/shipped.ts';
 
 let shipped: Shipped;
@@ -11,32 +10,10 @@ beforeAll(async () => {
 afterAll(() => shipped[Symbol.asyncDispose]());
 
 describe('kill -9 of the daemon while it creates a task', () => {
-  const uncommitted = CHECKPOINTS.filter((name) => name.startsWith('create:') && name !== 'create:committed');
-
-  it.each(uncommitted)('at %s leaves nothing behind after the next start (L1)', async (checkpoint) => {
-    // The daemon of this test dies at the checkpoint; one without it must not be there already.
-    if ((await shipped.daemonPid()) !== undefined) await shipped.killDaemon();
-    const doomed = await shipped.connect('auto', { TEROK_TEST_CRASH_AT: checkpoint });
-    await expect(doomed.call('create_task', { project: 'demo' })).rejects.toThrow();
-    await doomed.close().catch(() => undefined);
-    expect(await shipped.daemonPid()).toBeUndefined();
-
-    const client = await shipped.connect();
-    const left = await eventually(
-      () => shipped.leftovers(),
-      (found) => Object.values(found).every((kind) => kind.length === 0),
-    );
-    expect(left).toEqual(nothingLeft);
-    expect((await client.call('list_tasks')).object).toMatchObject({ tasks: [] });
-    const task = String((await client.call('create_task', { project: 'demo' })).object?.['task']);
-    const status = await eventually(
-      () => client.call('task_status', { task, wait_s: 5 }),
-      ({ object }) => object?.['state'] === 'running',
-    );
-    expect(status.object).toMatchObject({ state: 'running' });
-    await client.call('delete_task', { task });
-    await client.close();
-  });
+  it.each(['create:intent-written', 'create:shield-raised', 'create:container-started'])(
+    'at %s leaves nothing behind after the next start (L1)',
+    (checkpoint) => expectNothingMade(shipped, checkpoint),
+  );
 
   it('after the task was committed keeps it: the next daemon takes it over', async () => {
     if ((await shipped.daemonPid()) !== undefined) await shipped.killDaemon();

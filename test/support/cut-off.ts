@@ -94,3 +94,29 @@ export async function expectRunKept(shipped: Shipped, checkpoint: string, step: 
   expect(await shipped.leftovers()).toEqual(nothingLeft);
   await client.close();
 }
+
+/** A daemon dies at this point of a creation; the next leaves nothing of it, and works. */
+export async function expectNothingMade(shipped: Shipped, checkpoint: string): Promise<void> {
+  // The daemon of this test dies at the checkpoint; one without it must not be there already.
+  if ((await shipped.daemonPid()) !== undefined) await shipped.killDaemon();
+  const doomed = await shipped.connect('auto', { TEROK_TEST_CRASH_AT: checkpoint });
+  await expect(doomed.call('create_task', { project: 'demo' })).rejects.toThrow();
+  await doomed.close().catch(() => undefined);
+  expect(await shipped.daemonPid()).toBeUndefined();
+
+  const client = await shipped.connect();
+  const left = await eventually(
+    () => shipped.leftovers(),
+    (found) => Object.values(found).every((kind) => kind.length === 0),
+  );
+  expect(left).toEqual(nothingLeft);
+  expect((await client.call('list_tasks')).object).toMatchObject({ tasks: [] });
+  const task = String((await client.call('create_task', { project: 'demo' })).object?.['task']);
+  const status = await eventually(
+    () => client.call('task_status', { task, wait_s: 5 }),
+    ({ object }) => object?.['state'] === 'running',
+  );
+  expect(status.object).toMatchObject({ state: 'running' });
+  await client.call('delete_task', { task });
+  await client.close();
+}

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { CHECKPOINTS } from '../../src/runtime/core/checkpoint.ts';
-import { expectAsItWas, expectRunKept } from '../support/cut-off.ts';
+import { expectAsItWas, expectNothingMade, expectRunKept } from '../support/cut-off.ts';
 import { Shipped } from '../support/shipped.ts';
 
 let shipped: Shipped;
@@ -8,6 +8,14 @@ beforeAll(async () => {
   shipped = await Shipped.make();
 });
 afterAll(() => shipped[Symbol.asyncDispose]());
+
+describe('kill -9 of the daemon while it creates a task', () => {
+  const uncommitted = CHECKPOINTS.filter((name) => name.startsWith('create:') && name !== 'create:committed');
+
+  it.each(uncommitted)('at %s leaves nothing behind after the next start (L1)', (checkpoint) =>
+    expectNothingMade(shipped, checkpoint),
+  );
+});
 
 describe('kill -9 of the daemon while it starts a task again', () => {
   const begun: readonly string[] = ['restart:container-started', 'restart:committed'];
