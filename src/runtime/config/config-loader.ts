@@ -3,7 +3,7 @@ import path from 'node:path';
 import { deepMerge, INHERIT, isMapping } from '../core/deep-merge.ts';
 import { InvalidInputError, NotFoundError } from '../core/errors.ts';
 import { readPersonalFile } from '../core/files.ts';
-import { nearestNames } from '../core/nearest.ts';
+import { didYouMean, quoted } from '../core/nearest.ts';
 import { checkUnsetKeys, checkValue, locateProblems } from '../core/schema-problems.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import { documentError, parseYaml } from '../core/yaml-document.ts';
@@ -60,17 +60,15 @@ export class ConfigLoader implements Config {
     const known = await this.presets();
     // Only what the directory really has: a name cannot lead out of it.
     if (!known.includes(name)) {
-      const near = nearestNames(name, known).map((preset) => `"${cleanLine(preset, 64)}"`);
-      throw new NotFoundError(`No preset named "${cleanLine(name, 64)}"`, {
-        hint:
-          near.length > 0
-            ? `Did you mean ${near.join(' or ')}?`
-            : known.length > 0
-              ? `Known presets: ${known
-                  .slice(0, 20)
-                  .map((preset) => cleanLine(preset, 64))
-                  .join(', ')}.`
-              : `Presets are files like ${this.#presetFile('<name>')}.`,
+      const otherwise =
+        known.length > 0
+          ? `Known presets: ${known
+              .slice(0, 20)
+              .map((preset) => cleanLine(preset, 64))
+              .join(', ')}.`
+          : `Presets are files like ${this.#presetFile('<name>')}.`;
+      throw new NotFoundError(`No preset named ${quoted(name)}`, {
+        hint: didYouMean(name, known, otherwise, quoted),
       });
     }
     const file = this.#presetFile(name);

@@ -1,7 +1,7 @@
 import { isMapping } from '../core/deep-merge.ts';
 import { InvalidInputError, NotFoundError } from '../core/errors.ts';
 import { readPersonalFile } from '../core/files.ts';
-import { nearestNames } from '../core/nearest.ts';
+import { didYouMean, quoted } from '../core/nearest.ts';
 import { checkValue } from '../core/schema-problems.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
 import { documentError, showKey } from '../core/yaml-document.ts';
@@ -99,13 +99,11 @@ function nameless(entry: Fields, origins: ReadonlyMap<string, string>): InvalidI
 }
 
 function unknown(name: string, known: readonly string[]): NotFoundError {
-  const near = nearestNames(name, known).map((other) => `"${cleanLine(other, 64)}"`);
-  return new NotFoundError(`No sub-agent named "${cleanLine(name, 64)}"`, {
-    hint:
-      near.length > 0
-        ? `Did you mean ${near.join(' or ')}?`
-        : known.length > 0
-          ? `Known sub-agents: ${known.map((other) => cleanLine(other, 64)).join(', ')}.`
-          : 'None are configured: they are listed under agent.subagents.',
+  const otherwise =
+    known.length > 0
+      ? `Known sub-agents: ${known.map((other) => cleanLine(other, 64)).join(', ')}.`
+      : 'None are configured: they are listed under agent.subagents.';
+  return new NotFoundError(`No sub-agent named ${quoted(name)}`, {
+    hint: didYouMean(name, known, otherwise, quoted),
   });
 }
