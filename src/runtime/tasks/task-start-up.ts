@@ -143,10 +143,14 @@ export class TaskStartUp {
     await prepareAgentHome(files.pathsOf(task).agentHome, run, owner);
     await files.writeConfig(task, run.files);
     checkpoint(`${kind}:config-written`);
-    await files.writeService(task, 'gate-token', gateToken.reveal());
-    await files.writeService(task, 'prompt', run.prompt ?? '');
-    if (program !== undefined)
-      await files.writeService(task, 'run', runFile(plan.timeoutS, this.#filledIn(task, plan, program)));
+    // At once: each waits for the disk.
+    await all([
+      files.writeService(task, 'gate-token', gateToken.reveal()),
+      files.writeService(task, 'prompt', run.prompt ?? ''),
+      program === undefined
+        ? undefined
+        : files.writeService(task, 'run', runFile(plan.timeoutS, this.#filledIn(task, plan, program))),
+    ]);
     scope.defer(() => services.close(task.id));
     await services.open(task, project);
     checkpoint(`${kind}:services-listening`);
