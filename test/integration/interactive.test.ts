@@ -52,7 +52,7 @@ describe('terok-mcp login', () => {
     );
     expect(terminal.shown).toContain(`terok ${task}`);
     await terminal.run(
-      'touch ~/mine; (sleep 1; echo x > ~/later) & (for i in $(seq 1000); do echo $i > ~/n; sleep 0.1; done) & true',
+      'touch ~/mine; (sleep 1; echo x > ~/later) & (for i in $(seq 1000); do echo $i > ~/.n && mv ~/.n ~/n; sleep 0.1; done) & true',
     );
     await leave(terminal);
     expect(await stateOf(task)).toBe('running');

@@ -56,6 +56,8 @@ async function ask(port: number, target: string, headers: Record<string, string>
 
 const portOf = ({ webPort }: StartedTask): number => webPort ?? 0;
 const tokenOf = ({ webUrl }: StartedTask): string => new URL(webUrl ?? '').searchParams.get('token') ?? '';
+const nearlyTokenOf = (started: StartedTask): string =>
+  tokenOf(started).replace(/.$/, (last) => (last === '0' ? '1' : '0'));
 
 async function cookieOf(started: StartedTask): Promise<string> {
   const { headers } = await ask(portOf(started), `/?token=${tokenOf(started)}`);
@@ -74,7 +76,7 @@ describe('a web task', () => {
     const port = portOf(task);
     expect(task.webUrl).toMatch(/^https:\/\/tasks\.example\.org\/one\/\?token=/);
     expect((await ask(port, '/')).status).toBe(401);
-    expect((await ask(port, `/?token=${tokenOf(task).slice(0, -1)}0`)).status).toBe(401);
+    expect((await ask(port, `/?token=${nearlyTokenOf(task)}`)).status).toBe(401);
     const entered = await ask(port, `/page?token=${tokenOf(task)}`);
     expect(entered.status).toBe(303);
     expect(String(entered.headers['set-cookie'])).toMatch(/; HttpOnly; SameSite=Strict; Secure$/);
