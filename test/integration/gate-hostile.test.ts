@@ -158,7 +158,7 @@ describe('a hostile repository makes the host run nothing (G10)', () => {
     const project = fixture.projectWith({ upstream_url: 'ssh://git@127.0.0.1:9/x.git' });
     await expect(fixture.gate.sync(project)).rejects.toMatchObject({
       code: 'COMMAND_FAILED',
-      hint: expect.stringContaining('No SSH key'),
+      message: expect.stringContaining('has no SSH key'),
     });
     expect(existsSync(canary)).toBe(false);
   });

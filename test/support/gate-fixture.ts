@@ -6,6 +6,7 @@ import { HostCommandRunner } from '../../src/runtime/core/exec.ts';
 import { ProjectId } from '../../src/runtime/core/ids.ts';
 import { silentLogger } from '../../src/runtime/core/log.ts';
 import { Scope } from '../../src/runtime/core/scope.ts';
+import type { UpstreamKeys } from '../../src/runtime/gate/contract.ts';
 import type { GateLimits } from '../../src/runtime/gate/gate-limits.ts';
 import { GitGate, type PushReport } from '../../src/runtime/gate/git-gate.ts';
 import { type Project, ProjectFile } from '../../src/runtime/projects/contract.ts';
@@ -50,6 +51,7 @@ export async function gateFixture(
     readonly limits?: Partial<GateLimits>;
     readonly env?: Readonly<Record<string, string>>;
     readonly onPush?: (report: PushReport) => void;
+    readonly keys?: UpstreamKeys;
   } = {},
 ): Promise<GateFixture> {
   const scope = new Scope();
@@ -70,6 +72,7 @@ export async function gateFixture(
       options.onPush?.(report);
     },
     limits: options.limits,
+    keys: options.keys,
   });
   scope.defer(() => gate[Symbol.asyncDispose]());
   const project = testProject('demo', { git: { upstream_url: upstream.url } });

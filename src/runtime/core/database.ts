@@ -86,6 +86,29 @@ const MIGRATIONS: readonly string[] = [
      upstream_url TEXT NOT NULL UNIQUE,
      created_at TEXT NOT NULL
    ) STRICT;`,
+  `CREATE TABLE phantom_tokens (
+     hash BLOB PRIMARY KEY,
+     task TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+     provider TEXT NOT NULL,
+     credential_set TEXT NOT NULL,
+     expires_at TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX phantom_tokens_by_task ON phantom_tokens (task);
+   CREATE TABLE credential_use (
+     task TEXT NOT NULL,
+     provider TEXT NOT NULL,
+     credential_set TEXT NOT NULL,
+     requests INTEGER NOT NULL DEFAULT 0,
+     input_tokens INTEGER NOT NULL DEFAULT 0,
+     output_tokens INTEGER NOT NULL DEFAULT 0,
+     cost_usd REAL NOT NULL DEFAULT 0,
+     last_used_at TEXT,
+     PRIMARY KEY (task, provider, credential_set)
+   ) STRICT;
+   CREATE TABLE budget_extensions (
+     task TEXT PRIMARY KEY REFERENCES tasks (id) ON DELETE CASCADE,
+     times INTEGER NOT NULL
+   ) STRICT;`,
 ];
 
 /**
@@ -93,12 +116,25 @@ const MIGRATIONS: readonly string[] = [
  * left untouched, or one that cannot be read.
  */
 export function openDatabase(file: string): StateDatabase {
+  return openMigrated({ file, migrations: MIGRATIONS, ifDamaged: IF_DAMAGED });
+}
+
+const IF_DAMAGED =
+  'It is damaged. Restore it from a backup, or move it aside, which forgets the tasks in it.';
+
+/** As `openDatabase`, for a database with a schema of its own. `ifDamaged` says what to do about a file that is no database. */
+export function openMigrated(options: {
+  readonly file: string;
+  readonly migrations: readonly string[];
+  readonly ifDamaged: string;
+}): StateDatabase {
+  const { file, migrations, ifDamaged } = options;
   const database = openFile(file);
   try {
     const version = Number(database.pragma('user_version', { simple: true }));
-    if (version > MIGRATIONS.length) {
+    if (version > migrations.length) {
       throw new HostError(
-        `${file} was written by a newer terok-mcp (schema ${version}; this one knows ${MIGRATIONS.length})`,
+        `${file} was written by a newer terok-mcp (schema ${version}; this one knows ${migrations.length})`,
         {
           hint: 'Install the newer release again. Nothing was changed.',
         },
@@ -108,14 +144,14 @@ export function openDatabase(file: string): StateDatabase {
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');
     const migrate = database.transaction(() => {
-      for (const sql of MIGRATIONS.slice(version)) database.exec(sql);
-      database.pragma(`user_version = ${MIGRATIONS.length}`);
+      for (const sql of migrations.slice(version)) database.exec(sql);
+      database.pragma(`user_version = ${migrations.length}`);
     });
-    if (version < MIGRATIONS.length) migrate.immediate();
+    if (version < migrations.length) migrate.immediate();
     return database;
   } catch (error) {
     database.close();
-    throw describe(file, error);
+    throw describe(file, error, ifDamaged);
   }
 }
 
@@ -148,14 +184,14 @@ function openFile(file: string, timeoutMs = 5_000): StateDatabase {
   }
 }
 
-function describe(file: string, error: unknown): unknown {
+function describe(file: string, error: unknown, ifDamaged = IF_DAMAGED): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
   const storage = describeStorageFailure(error);
   if (storage !== undefined) return storage;
   const isDamaged = error.code === 'SQLITE_NOTADB' || error.code.startsWith('SQLITE_CORRUPT');
   return new HostError(`${file} cannot be opened (${error.code})`, {
     hint: isDamaged
-      ? 'It is damaged. Restore it from a backup, or move it aside, which forgets the tasks in it.'
+      ? ifDamaged
       : 'Check that its directory exists and can be written.',
     cause: error,
   });

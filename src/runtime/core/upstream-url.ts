@@ -32,7 +32,7 @@ export function parseUpstreamUrl(url: string): UpstreamUrl {
     const transport = separator === '//' ? SCHEMES[name] : undefined;
     if (transport === undefined)
       return invalid(
-        `uses "${prefix}"; possible are https, http, git and file (ssh is understood, but cannot be used yet)`,
+        `uses "${prefix}"; possible are https, http, ssh, git and file`,
       );
     const rest = url.slice(prefix.length);
     if (transport === 'file')
@@ -44,7 +44,7 @@ export function parseUpstreamUrl(url: string): UpstreamUrl {
   if (/^[^/:]+:./.test(url))
     return isHostPart(url) ? { isValid: true, transport: 'ssh' } : invalid('names no host');
   return invalid(
-    'is neither a URL (https, http, git, file) nor an absolute path; ssh addresses are understood, but cannot be used yet',
+    'is neither a URL (https, http, ssh, git, file) nor user@host:path nor an absolute path',
   );
 }
 

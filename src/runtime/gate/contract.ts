@@ -48,6 +48,11 @@ export interface Gate {
    * fast-forward), CommandError (unreachable, refused); in every failure nothing has moved anywhere.
    */
   promote(request: PromoteRequest, signal?: AbortSignal): Promise<PromotionResult>;
+  /**
+   * All that a promotion would publish, object by object; the content of one is read before the next is asked for.
+   * Throws as `checkHead`, PolicyError where it is too much to be looked through, CommandError where git fails.
+   */
+  outgoing(request: PromoteRequest, signal?: AbortSignal): AsyncIterable<OutgoingObject>;
   /** Whether upstream's target contains the commit, asked of upstream now. Throws as `checkHead`, or CommandError. */
   isPromoted(request: PromoteRequest, signal?: AbortSignal): Promise<boolean>;
   /** Archives unpromoted heads and removes the task's refs. Idempotent. Returns what was archived. */
@@ -59,6 +64,19 @@ export interface Gate {
 
 /** Each listed branch is compared with the default branch, which takes a process of its own. */
 export const MAX_LISTED_BRANCHES = 50;
+
+/** How the host logs in at one project's upstream, with that project's key and nothing else of this machine. */
+export interface SshAccess {
+  /** Socket of an SSH agent that signs in there and nowhere else. */
+  readonly agentSocket: string;
+  /** Host keys that count, as in known_hosts of OpenSSH; may be absent. */
+  readonly knownHosts: string;
+}
+
+export interface UpstreamKeys {
+  /** Throws HostError where the project has no key, or the vault that holds it is locked. */
+  access(project: Project): Promise<SshAccess>;
+}
 
 export interface SyncResult {
   readonly defaultBranch: string;
@@ -135,6 +153,17 @@ export interface PromoteRequest {
   readonly head: string;
   /** Branch of upstream. Default: the branch without its task prefix. */
   readonly target?: string | undefined;
+}
+
+/** A commit with its message, a tree with the names in it, or a file, that upstream has on no branch. */
+export interface OutgoingObject {
+  readonly id: string;
+  readonly type: string;
+  /** A commit that has it. */
+  readonly commit: string;
+  /** Cleaned; undefined for what has none. */
+  readonly path: string | undefined;
+  readonly content: AsyncIterable<Uint8Array>;
 }
 
 export interface PromotionPlan {

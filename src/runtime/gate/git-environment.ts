@@ -1,4 +1,5 @@
 import type { UpstreamTransport } from '../core/upstream-url.ts';
+import type { SshAccess } from './contract.ts';
 
 /** What host-side git may know of this machine. */
 export interface GitHost {
@@ -8,7 +9,6 @@ export interface GitHost {
   readonly home: string;
   /** Trusts repositories of other users; used to read a local upstream, never to write one. */
   readonly trustingConfig: string;
-  readonly knownHosts: string;
 }
 
 export interface GitEnvironmentOptions {
@@ -19,6 +19,8 @@ export interface GitEnvironmentOptions {
   readonly trustsOtherOwners?: boolean | undefined;
   /** File with what the upstream wants to see, in the format of git-credential-store(1). */
   readonly credentials?: string | undefined;
+  /** Without it no key is used at all. */
+  readonly ssh?: SshAccess | undefined;
 }
 
 const PASSED_ON = [
@@ -92,7 +94,7 @@ export function gitEnvironment(
     GIT_NO_LAZY_FETCH: '1',
     GIT_NO_REPLACE_OBJECTS: '1',
     GIT_OPTIONAL_LOCKS: '0',
-    GIT_SSH_COMMAND: sshCommand(host.knownHosts),
+    GIT_SSH_COMMAND: sshCommand(options.ssh),
     ...(options.gitDir === undefined ? {} : { GIT_DIR: options.gitDir }),
     GIT_CONFIG_COUNT: String(config.length),
     ...Object.fromEntries(
@@ -104,21 +106,25 @@ export function gitEnvironment(
   };
 }
 
-/** No configuration, key or agent of the person is used unless a project was given one. */
-function sshCommand(knownHosts: string): string {
+/** No configuration, key or agent of the person is used, and no host but one whose key a person has seen. */
+function sshCommand({ agentSocket, knownHosts }: SshAccess = NO_ACCESS): string {
   const options = [
     'BatchMode=yes',
     'ClearAllForwardings=yes',
     'ConnectTimeout=15',
-    'IdentityAgent=none',
+    `IdentityAgent="${agentSocket}"`,
+    'GlobalKnownHostsFile=/dev/null',
     'IdentityFile=none',
-    'IdentitiesOnly=yes',
+    'PreferredAuthentications=publickey',
+    'UpdateHostKeys=no',
     'PermitLocalCommand=no',
-    'StrictHostKeyChecking=accept-new',
+    'StrictHostKeyChecking=yes',
     `UserKnownHostsFile="${knownHosts}"`,
   ];
   return ['ssh', '-F', '/dev/null', ...options.flatMap((option) => ['-o', shellQuoted(option)])].join(' ');
 }
+
+const NO_ACCESS: SshAccess = { agentSocket: 'none', knownHosts: '/dev/null' };
 
 const shellQuoted = (text: string): string =>
   /^[A-Za-z0-9=/.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

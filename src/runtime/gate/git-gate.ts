@@ -12,6 +12,7 @@ import type {
   DiffRequest,
   Gate,
   GateService,
+  OutgoingObject,
   PatchPage,
   PromoteRequest,
   PromotionPlan,
@@ -19,6 +20,7 @@ import type {
   ServeOptions,
   SyncResult,
   TaskBranch,
+  UpstreamKeys,
 } from './contract.ts';
 import { DEFAULT_GATE_LIMITS, type GateLimits } from './gate-limits.ts';
 import { GateServer } from './gate-server.ts';
@@ -26,6 +28,7 @@ import type { GitHost } from './git-environment.ts';
 import { HostGit } from './host-git.ts';
 import { MirrorStore } from './mirror-store.ts';
 import { MirrorSync } from './mirror-sync.ts';
+import { DEFAULT_OUTGOING_LIMITS, outgoingObjects } from './outgoing-objects.ts';
 import { Promotion } from './promotion.ts';
 import { TaskRefs } from './task-refs.ts';
 import { Upstream } from './upstream.ts';
@@ -56,6 +59,8 @@ export interface GitGateDeps {
   readonly env: GitHost['env'];
   readonly clock: Clock;
   readonly log: Logger;
+  /** Absent: no upstream is reached over SSH. */
+  readonly keys?: UpstreamKeys | undefined;
   /** Called once a published branch has appeared, moved or gone. */
   readonly onPush: (report: PushReport) => void;
   readonly limits?: Partial<GateLimits> | undefined;
@@ -82,7 +87,7 @@ export class GitGate implements Gate, AsyncDisposable {
     const mirrors = new MirrorStore({ gates: deps.gates });
     this.#host = mirrors.host(deps.env);
     const git = new HostGit({ host: this.#host, runner: deps.runner });
-    const upstream = new Upstream({ git, mirrors });
+    const upstream = new Upstream({ git, mirrors, keys: deps.keys });
     this.#git = git;
     this.#mirrors = mirrors;
     this.#sync = new MirrorSync({ git, mirrors, upstream, refLocks });
@@ -167,6 +172,13 @@ export class GitGate implements Gate, AsyncDisposable {
   async promote(request: PromoteRequest, signal?: AbortSignal): Promise<PromotionResult> {
     await this.#prepare();
     return await this.#promotions.run(request.project.id, () => this.#promotion.promote(request, signal));
+  }
+
+  async *outgoing(request: PromoteRequest, signal?: AbortSignal): AsyncGenerator<OutgoingObject, void, void> {
+    await this.#prepare();
+    const { head } = await this.#promotion.check(request, signal);
+    const gitDir = this.path(request.project);
+    yield* outgoingObjects({ git: this.#git, gitDir, limits: DEFAULT_OUTGOING_LIMITS }, head, signal);
   }
 
   async isPromoted(request: PromoteRequest, signal?: AbortSignal): Promise<boolean> {

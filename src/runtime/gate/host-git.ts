@@ -1,5 +1,5 @@
 import { GitPluginError, simpleGit } from 'simple-git';
-import type { CommandRunner } from '../core/command.ts';
+import type { CommandRunner, StreamingProcess } from '../core/command.ts';
 import { CancelledError, CommandError, HostError } from '../core/errors.ts';
 import { cleanTail } from '../core/untrusted-text.ts';
 import { withoutCredentials } from '../core/upstream-url.ts';
@@ -113,6 +113,14 @@ export class HostGit {
 
   async text(call: GitCall): Promise<string> {
     return (await this.run(call)).stdout;
+  }
+
+  /** Starts git, for bytes rather than text. The caller reads both outputs, and ends it. */
+  stream(
+    call: Pick<GitCall, 'args' | 'gitDir' | 'config'> & { readonly timeoutMs: number },
+  ): StreamingProcess {
+    const { args, timeoutMs } = call;
+    return this.#runner.stream({ file: 'git', args, env: this.environment(call), timeoutMs });
   }
 
   /**

@@ -33,7 +33,6 @@ export class MirrorStore {
       env,
       home: path.join(directory, 'home'),
       trustingConfig: path.join(directory, 'local-upstream.gitconfig'),
-      knownHosts: path.join(directory, 'known_hosts'),
     };
   }
 

@@ -1,7 +1,8 @@
-import { CommandError, ConflictError, InvalidInputError } from '../core/errors.ts';
+import { CommandError, ConflictError, HostError, InvalidInputError, RuntimeError } from '../core/errors.ts';
 import { cleanLine, cleanTail } from '../core/untrusted-text.ts';
 import { parseUpstreamUrl, splitCredentials, withoutCredentials } from '../core/upstream-url.ts';
 import type { Project } from '../projects/contract.ts';
+import type { SshAccess, UpstreamKeys } from './contract.ts';
 import { GitError, type HostGit } from './host-git.ts';
 import type { MirrorStore } from './mirror-store.ts';
 import { HEADS, TAGS, UPSTREAM } from './ref-names.ts';
@@ -21,10 +22,16 @@ const TRANSFER_SILENCE_MS = 180_000;
 export class Upstream {
   readonly #git: HostGit;
   readonly #mirrors: MirrorStore;
+  readonly #keys: UpstreamKeys;
 
-  constructor(deps: { readonly git: HostGit; readonly mirrors: MirrorStore }) {
+  constructor(deps: {
+    readonly git: HostGit;
+    readonly mirrors: MirrorStore;
+    readonly keys: UpstreamKeys | undefined;
+  }) {
     this.#git = deps.git;
     this.#mirrors = deps.mirrors;
+    this.#keys = deps.keys ?? NO_KEYS;
   }
 
   /** Throws CommandError when it cannot be reached. `patterns` limits what it is asked for. */
@@ -103,9 +110,31 @@ export class Upstream {
     }
     const { url, credentials: secret } = splitCredentials(upstream_url);
     const credentials = await this.#mirrors.keepCredentials(project.id, secret);
-    return { url, call: { transport: parsed.transport, credentials } };
+    const ssh = parsed.transport === 'ssh' ? await this.#sshAccess(project) : undefined;
+    return { url, call: { transport: parsed.transport, credentials, ssh } };
+  }
+
+  /** No key, or a locked vault: for who asks, an upstream that cannot be reached just now. */
+  async #sshAccess(project: Project): Promise<SshAccess> {
+    try {
+      return await this.#keys.access(project);
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      const { message, hint } = error;
+      throw new CommandError(`The upstream of "${project.id}" cannot be reached: ${message}`, {
+        hint,
+        cause: error,
+      });
+    }
   }
 }
+
+const NO_KEYS: UpstreamKeys = {
+  access: ({ id }) =>
+    Promise.reject(
+      new HostError(`"${id}" has no SSH key`, { hint: `Run "terok-mcp project ssh-init ${id}".` }),
+    ),
+};
 
 /** `--no-force` would be git's default; no option here can turn it around. */
 export function pushArgs(
@@ -150,7 +179,7 @@ function unreachable(project: Project, error: unknown): unknown {
   const url = withoutCredentials(cleanLine(project.settings.git.upstream_url));
   return new CommandError(`The upstream of "${project.id}" (${url}) cannot be read`, {
     hint: usesSsh
-      ? `No SSH key is assigned to projects, and your own keys are not used. Use an https URL or a local path in ${project.file}.`
+      ? `Check that the project's key ("terok-mcp project ssh-key ${project.id}") is known there, and its host in known_hosts ("terok-mcp project ssh-host"): your own keys are not used.`
       : `Check git.upstream_url in ${project.file}, the network, and that the repository can be read without a prompt.`,
     details: error.details,
     cause: error,

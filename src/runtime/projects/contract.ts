@@ -121,6 +121,51 @@ const Relay = z
   })
   .describe('A service of this machine for tasks.');
 
+const Vault = z
+  .strictObject({
+    agents: z
+      .array(AgentName)
+      .optional()
+      .describe(
+        "Agents and tools whose credentials tasks may use. Default: the task's own agent (all where people start agents), and tools.",
+      ),
+    budget: z
+      .strictObject({
+        usd: z
+          .number()
+          .positive()
+          .optional()
+          .describe('US dollars, by the prices of the models that it used.'),
+        requests: z.int().positive().optional().describe('Requests with a credential.'),
+      })
+      .optional()
+      .describe('What one task may spend before a person is asked.'),
+  })
+  .describe('Credentials of tasks.');
+
+const Ssh = z
+  .strictObject({
+    destinations: z
+      .array(
+        z
+          .string()
+          .regex(
+            /^[A-Za-z0-9._-]{1,64}@(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?$/,
+            'like "git@github.com"',
+          )
+          .refine((text) => isPort(/:([0-9]+)$/.exec(text)?.[1] ?? '22'), 'its port is 1 to 65535'),
+      )
+      .default([])
+      .describe(
+        "Where tasks may log in with the project's key, by the host keys in known_hosts beside project.yml.",
+      ),
+    signatures: z
+      .boolean()
+      .default(false)
+      .describe('true: tasks may also sign with it, commits for instance.'),
+  })
+  .describe("What tasks may do with the project's SSH key.");
+
 const choices = {
   default_agent: AgentName.optional().describe(
     'Agent for tasks that name none. Default: that of config.yml, else claude.',
@@ -138,6 +183,7 @@ export const ConfigFile = z
     run: Run.optional().describe('What tasks are given of the host.'),
     promotion: Promotion.optional().describe("How agents' work goes upstream."),
     relay: Relay.optional(),
+    vault: Vault.optional(),
     web: WebSettings.optional(),
   })
   .describe('config.yml of terok-mcp.');
@@ -159,7 +205,7 @@ export const ProjectFile = z
     git: z
       .strictObject({
         upstream_url: upstreamUrl.describe(
-          'The real repository: a URL (https, http, git, file) or an absolute path. SSH keys are not supported yet.',
+          'The real repository: a URL (https, http, ssh, git, file), user@host:path or an absolute path. SSH takes the key of "terok-mcp project ssh-init".',
         ),
         default_branch: branchName
           .optional()
@@ -178,6 +224,8 @@ export const ProjectFile = z
     run: Run.prefault({}).describe('What tasks are given of the host.'),
     promotion: Promotion.prefault({}).describe("How agents' work goes upstream."),
     relay: Relay.optional(),
+    vault: Vault.prefault({}),
+    ssh: Ssh.prefault({}),
     web: WebSettings.prefault({}),
   })
   .describe('project.yml of terok-mcp.');

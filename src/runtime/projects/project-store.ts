@@ -9,7 +9,7 @@ import { readPersonalFile } from '../core/files.ts';
 import { ProjectId } from '../core/ids.ts';
 import { didYouMean, quoted } from '../core/nearest.ts';
 import { cleanLine } from '../core/untrusted-text.ts';
-import { parseUpstreamUrl, withoutCredentials } from '../core/upstream-url.ts';
+import { parseUpstreamUrl } from '../core/upstream-url.ts';
 import { documentError } from '../core/yaml-document.ts';
 import { type Project, ProjectFile, type ProjectProblem, type Projects } from './contract.ts';
 import { parseProjectDocument } from './project-document.ts';
@@ -17,7 +17,8 @@ import { renderProjectFile } from './project-template.ts';
 import type { KnownRepository, RepositoryStore } from './repository-store.ts';
 
 const FILE_NAME = 'project.yml';
-const UPSTREAM_HINT = 'Give an https, http, git or file URL, or the absolute path of a repository.';
+const UPSTREAM_HINT =
+  'Give an https, http, ssh, git or file URL, user@host:path, or the absolute path of a repository.';
 
 /**
  * Projects as directories with a `project.yml`, and the repositories that were used without one. No file is cached:
@@ -107,13 +108,6 @@ export class ProjectStore implements Projects {
       throw new InvalidInputError(`The upstream "${cleanLine(input.upstreamUrl)}" ${upstream.problem}`, {
         hint: UPSTREAM_HINT,
       });
-    }
-    // A file written by hand still loads; its tasks say the same when they come to the upstream.
-    if (upstream.transport === 'ssh') {
-      throw new InvalidInputError(
-        `The upstream "${withoutCredentials(cleanLine(input.upstreamUrl))}" is reached over SSH, and SSH keys are not supported yet`,
-        { hint: UPSTREAM_HINT },
-      );
     }
     const branchProblem =
       input.defaultBranch === undefined ? undefined : branchNameProblem(input.defaultBranch);

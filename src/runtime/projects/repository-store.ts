@@ -60,6 +60,8 @@ export class RepositoryStore {
 }
 
 const HINT = 'Give an https, http, git or file URL, or the absolute path of a repository.';
+const SSH_HINT =
+  'Make a project for it: "terok-mcp project create <id> --upstream <url>", then "terok-mcp project ssh-init <id>".';
 const PRIVATE_HINT =
   'Make a project for it: "terok-mcp project create <id> --upstream <url>" keeps the URL in a private file.';
 
@@ -74,8 +76,8 @@ function canonical(repo: string): string {
   }
   if (parsed.transport === 'ssh') {
     throw new InvalidInputError(
-      `The repository "${withoutCredentials(cleanLine(repo))}" is reached over SSH, and SSH keys are not supported yet`,
-      { hint: HINT },
+      `The repository "${withoutCredentials(cleanLine(repo))}" is reached over SSH, which takes a key of its own`,
+      { hint: SSH_HINT },
     );
   }
   if (url.startsWith('/') || parsed.transport === 'file') return url;

@@ -15,7 +15,6 @@ const HOST = {
   },
   home: '/gates/.host/home',
   trustingConfig: '/gates/.host/local-upstream.gitconfig',
-  knownHosts: "/gates/it's/known_hosts",
 };
 
 describe('how git is run: a change here is a change of policy', () => {
@@ -23,6 +22,12 @@ describe('how git is run: a change here is a change of policy', () => {
     await expect(
       `${JSON.stringify(gitEnvironment(HOST, { gitDir: '/gates/demo.git', transport: 'https' }), undefined, 2)}\n`,
     ).toMatchFileSnapshot('../../golden/gate-environment.json');
+  });
+
+  it("an upstream over SSH: one project's agent and known hosts", async () => {
+    const ssh = { agentSocket: "/run/it's/agent.sock", knownHosts: "/config/it's/known_hosts" };
+    const { GIT_SSH_COMMAND } = gitEnvironment(HOST, { transport: 'ssh', ssh });
+    await expect(`${GIT_SSH_COMMAND}\n`).toMatchFileSnapshot('../../golden/gate-ssh-command.txt');
   });
 
   it('what git http-backend is given for one push', async () => {

@@ -183,10 +183,10 @@ describe('an upstream with credentials in its URL', () => {
   it('is shown without any of them', () => {
     expect(withoutCredentials('see https://u:p@ss@h/x.git')).toBe('see https://h/x.git');
   });
-  it('is told that ssh cannot be used, where transports are named', () => {
+  it('of another transport is refused by naming those there are', () => {
     for (const url of ['ftp://h/x', 'nonsense']) {
       expect(parseUpstreamUrl(url)).toMatchObject({
-        problem: expect.stringMatching(/ssh.*cannot be used yet/),
+        problem: expect.stringMatching(/https, http, ssh, git/),
       });
     }
   });

@@ -167,7 +167,7 @@ describe('run', () => {
     const { exitCode, stderr } = await terok('run', 'scripted', 'ext::sh', '-p', 'say x');
     expect([exitCode, stderr]).toEqual([
       1,
-      expect.stringContaining('possible are https, http, git and file'),
+      expect.stringContaining('possible are https, http, ssh, git and file'),
     ]);
   });
 
