@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { ensureBuild, ensureDependencies, root, runProgram } from './bootstrap.mjs';
 import { withTestConfig } from './test-config.mjs';
+import { ensurePrograms, SSHD } from './test-programs.mjs';
 import { endProcessesOf, prepareTestUser } from './test-user.mjs';
 
 const isFull = process.argv.includes('--full');
@@ -22,6 +23,7 @@ const rootful = isFull ? rootless : onHost;
 const onceOnly = [
   'test/integration/gate-*.test.ts',
   'test/integration/{dev-login,follow-up,interactive,own-agent,repository,restart,task-configuration,web}.test.ts',
+  'test/integration/vault-{budget,keys,leaks,login,oauth,proxy,proxy-*,renewal-kill,ssh,ssh-*}.test.ts',
   'test/e2e/{cli,crash,daemon-lifecycle,mcp-stdio}.test.ts',
 ];
 /** Only root's tasks have limits that are enforced everywhere. */
@@ -31,6 +33,7 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 await attempt('preparing this tree', async () => {
   await ensureDependencies();
   await ensureBuild();
+  await ensurePrograms([SSHD]);
 });
 if (total.failed === 0) {
   const isRoot = process.getuid?.() === 0;
