@@ -107,10 +107,15 @@ export class Site implements AsyncDisposable {
   async #processes(): Promise<number[]> {
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
     const mark = `TEROK_STATE_DIR=${this.paths.state}\0`;
-    const environments = await Promise.all(
-      pids.map(async (pid) => await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')),
-    );
-    return pids.filter((_, index) => environments[index]?.includes(mark));
+    const isOurs = async (pid: number): Promise<boolean> => {
+      const read = async (name: string) => await readFile(`/proc/${pid}/${name}`, 'latin1').catch(() => '');
+      // A daemon's environment is closed to its own user; it runs from a program in our cache.
+      return (
+        (await read('environ')).includes(mark) || (await read('cmdline')).startsWith(`${this.paths.cache}/`)
+      );
+    };
+    const owned = await Promise.all(pids.map(isOurs));
+    return pids.filter((_, index) => owned[index]);
   }
 }
 
