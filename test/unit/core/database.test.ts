@@ -3,12 +3,17 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/runtime/core/clock.ts';
 import { acquireProcessLock, openDatabase } from '../../../src/runtime/core/database.ts';
 import { describeStorageFailure } from '../../../src/runtime/core/errors.ts';
+import { TaskId } from '../../../src/runtime/core/ids.ts';
+import { Secret } from '../../../src/runtime/core/secret.ts';
 import { TaskStore } from '../../../src/runtime/tasks/task-store.ts';
 import { EMPTY_SUMMARY } from '../../../src/runtime/transcript/contract.ts';
+import { TokenStore } from '../../../src/runtime/vault/tokens/token-store.ts';
 import { STATE_VERSION_1 } from '../../support/state-version-1.ts';
 import { STATE_VERSION_2 } from '../../support/state-version-2.ts';
+import { STATE_VERSION_3 } from '../../support/state-version-3.ts';
 
 const directory = mkdtempSync('/tmp/tk-db-');
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -53,7 +58,7 @@ describe('the state database', () => {
     const ofTasks = { settings: '{}', session: null, image: null, ...newOfTasks };
     expect(tasks).toEqual(before[0]?.map((row) => ({ ...Object(row), ...ofTasks })));
     expect(others).toEqual([before[1]?.map((row) => ({ ...Object(row), ...newOfRuns })), ...before.slice(2)]);
-    expect(migrated.pragma('user_version', { simple: true })).toBe(3);
+    expect(migrated.pragma('user_version', { simple: true })).toBe(4);
     expect(migrated.pragma('foreign_key_check')).toEqual([]);
     const store = new TaskStore({ database: migrated });
     expect(store.list().map(({ id, state, exitCode }) => [id, state, exitCode])).toEqual([
@@ -74,7 +79,7 @@ describe('the state database', () => {
     openDatabase(file).close();
   });
 
-  it('of the release before keeps its runs, which tell nothing, and can start its tasks again', () => {
+  it('of the release before runs had outcomes keeps its runs, which tell nothing, and can start its tasks again', () => {
     const file = path.join(directory, 'version-2.db');
     const old = new Database(file);
     old.exec(STATE_VERSION_2);
@@ -107,6 +112,54 @@ describe('the state database', () => {
     expect(store.runs.hasTold(task.id, '0d0e')).toBe(false);
     expect(migrated.pragma('foreign_key_check')).toEqual([]);
     migrated.close();
+  });
+
+  it('of the release before the vault keeps its tasks, which have no tokens and have spent nothing', () => {
+    const file = path.join(directory, 'version-3.db');
+    const old = new Database(file);
+    old.exec(STATE_VERSION_3);
+    old.exec(`
+      INSERT INTO tasks VALUES
+        ('k3f9a', 'demo', 'a', 'headless', 'claude', 0, 'running', 'demo-run-k3f9a', 'main', NULL, NULL, 'T1', 'T2', NULL,
+         '{"model":"big"}', '0d0e', 'demo:l2-cli', 17, 8080, x'00ff', NULL);
+      INSERT INTO runs VALUES (7, 'k3f9a', 'do it', 'T1', '0d0e', NULL, NULL, NULL, NULL);
+      INSERT INTO events VALUES (41, 'T1', 'demo', 'k3f9a', 'client', 'task.requested', '{}');
+      INSERT INTO gate_tokens VALUES ('k3f9a', x'00ff');
+      INSERT INTO egress_rules VALUES ('k3f9a', '192.0.2.1', 443, 'tcp');
+      INSERT INTO approvals VALUES ('a1', 'promotion', 'demo', 's', 'x', 'pending', 'client', 'T1', 'T9', NULL, NULL, NULL);
+      INSERT INTO repositories VALUES ('x-1', 'https://git.example/x.git', 'T1');`);
+    const tables = ['tasks', 'runs', 'events', 'gate_tokens', 'egress_rules', 'approvals', 'repositories'];
+    const rows = (database: Database.Database) =>
+      tables.map((table) => database.prepare(`SELECT * FROM ${table}`).all());
+    const before = rows(old);
+    old.pragma('user_version = 3');
+    // A crash within the migration: nothing of it is there.
+    old.exec('BEGIN; CREATE TABLE budget_extensions (x); ROLLBACK');
+    old.close();
+    const migrated = openDatabase(file);
+    expect(rows(migrated)).toEqual(before);
+    expect(migrated.pragma('user_version', { simple: true })).toBe(4);
+    expect(migrated.pragma('foreign_key_check')).toEqual([]);
+    const tokens = new TokenStore({ database: migrated, clock: systemClock });
+    const task = TaskId.parse('k3f9a');
+    expect(tokens.check(task, 'any')).toEqual({ kind: 'unknown' });
+    const token = new Secret('t');
+    tokens.grant(
+      task,
+      [{ provider: 'claude', set: 'default', kind: 'api_key', token }],
+      new Date(Date.now() + 60_000),
+    );
+    expect(tokens.check(task, 't')).toEqual({ kind: 'valid', provider: 'claude', set: 'default' });
+    new TaskStore({ database: migrated }).remove(task);
+    expect(migrated.prepare('SELECT count(*) AS n FROM phantom_tokens').get()).toEqual({ n: 0 });
+    migrated.close();
+    // As new ones are made: a migrated one has the same tables.
+    const fresh = openDatabase(path.join(directory, 'fresh.db'));
+    const again = openDatabase(file);
+    const schema = 'SELECT name, type FROM sqlite_schema ORDER BY name';
+    expect(again.prepare(schema).all()).toEqual(fresh.prepare(schema).all());
+    again.close();
+    fresh.close();
   });
 
   it('of a newer release is refused and left as it is', () => {
