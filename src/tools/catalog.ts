@@ -16,6 +16,8 @@ import { runTool } from './tasks/run-tool.tool.ts';
 import { stopTask } from './tasks/stop-task.tool.ts';
 import { taskLogs } from './tasks/task-logs.tool.ts';
 import { taskStatus } from './tasks/task-status.tool.ts';
+import { listCredentials } from './vault/list-credentials.tool.ts';
+import { revokeCredentials } from './vault/revoke-credentials.tool.ts';
 
 /** Every tool, sorted by name: the list a client sees is the same for every connection. */
 export const catalog: readonly Tool[] = [
@@ -26,10 +28,12 @@ export const catalog: readonly Tool[] = [
   followUp,
   gateDiff,
   listAgents,
+  listCredentials,
   listProjects,
   listTasks,
   promote,
   restartTask,
+  revokeCredentials,
   runHeadless,
   runTool,
   shieldStatus,

@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { readdir, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { readTextIfExists } from '../core/files.ts';
 
@@ -20,4 +20,26 @@ export async function selinuxMode(): Promise<'absent' | 'permissive' | 'enforcin
   const text = await readTextIfExists('/sys/fs/selinux/enforce');
   if (text === undefined) return 'absent';
   return text.trim() === '1' ? 'enforcing' : 'permissive';
+}
+
+/** Files whose permissions let more than their owner read or write them; none where there is no such directory. */
+export async function filesOpenToOthers(directory: string, prefix: string): Promise<readonly string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  const files = entries
+    .filter((entry) => entry.isFile() && entry.name.startsWith(prefix))
+    .map(({ name }) => path.join(directory, name));
+  const infos = await Promise.all(
+    // Some come and go, like a database's own.
+    files.map(async (file) => ({
+      file,
+      mode: await stat(file).then(
+        ({ mode }) => mode,
+        () => 0,
+      ),
+    })),
+  );
+  return infos.filter(({ mode }) => (mode & 0o077) !== 0).map(({ file }) => file);
 }

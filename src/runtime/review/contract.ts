@@ -48,7 +48,8 @@ export interface Review {
   ): Promise<PatchPage>;
   /**
    * Promotes, or parks an approval, as the project's `promotion.approval` says (PolicyError when `disabled`).
-   * A repeated call after the approval was given answers `promoted`.
+   * A repeated call after the approval was given answers `promoted`. PolicyError where anything it would publish
+   * holds a credential of the vault, HostError where that cannot be known because the vault is locked.
    */
   promote(input: PromoteInput, signal?: AbortSignal): Promise<PromoteOutcome>;
 }

@@ -13,7 +13,10 @@ import type {
 } from '../gate/contract.ts';
 import type { Project, Projects } from '../projects/contract.ts';
 import type { PromoteInput, PromoteOutcome, Review } from './contract.ts';
+import { assertNoLeak, type LeakCheckDeps, LeakFoundError } from './leak-check.ts';
 import { type PromotionSubject, readSubject, renderSubject } from './promotion-subject.ts';
+
+const NOT_SHOWN = '[not shown]';
 
 /** Data of the event `gate.pushed`. */
 const PushedData = z.object({
@@ -37,6 +40,7 @@ export class ReviewService implements Review, Disposable {
   readonly #gate: Gate;
   readonly #approvals: Approvals;
   readonly #events: EventLog;
+  readonly #leakCheck: LeakCheckDeps;
   readonly #unsubscribe: () => void;
 
   constructor(deps: {
@@ -44,11 +48,13 @@ export class ReviewService implements Review, Disposable {
     readonly gate: Gate;
     readonly approvals: Approvals;
     readonly events: EventLog;
+    readonly vault: LeakCheckDeps['vault'];
   }) {
     this.#projects = deps.projects;
     this.#gate = deps.gate;
     this.#approvals = deps.approvals;
     this.#events = deps.events;
+    this.#leakCheck = { gate: deps.gate, vault: deps.vault };
     this.#approvals.onApproved('promotion', (approval, signal) => this.#carryOut(approval, signal));
     this.#unsubscribe = this.#events.subscribe((event) => this.#voidOutdated(event));
   }
@@ -91,8 +97,15 @@ export class ReviewService implements Review, Disposable {
     switch (approval) {
       case 'supervisor':
         return promoted(await this.#push(request, plan, 'client', signal));
-      case 'human':
-        return (await this.#earlier(request, plan, signal)) ?? this.#park(request, plan);
+      case 'human': {
+        const earlier = await this.#earlier(request, plan, signal);
+        if (earlier !== undefined) return earlier;
+        // Before a person is asked, and once more before the push: what the vault holds may change meanwhile.
+        await this.#recordingRefusal({ request, plan, actor: 'client' }, () =>
+          assertNoLeak(this.#leakCheck, request, signal),
+        );
+        return this.#park(request, plan);
+      }
       case 'disabled':
         throw new PolicyError(`Promotions are disabled for "${project.id}"`);
       default:
@@ -171,23 +184,41 @@ export class ReviewService implements Review, Disposable {
     actor: EventActor,
     signal?: AbortSignal,
   ): Promise<PromotionResult> {
-    const { project, branch } = request;
-    try {
+    return await this.#recordingRefusal({ request, plan, actor }, async () => {
+      await assertNoLeak(this.#leakCheck, request, signal);
       const result = await this.#gate.promote(request, signal);
       const previous = result.previous === undefined ? {} : { previous: result.previous };
       this.#record('promotion.pushed', actor, {
-        project,
+        project: request.project,
         plan,
-        branch,
+        branch: request.branch,
         more: { ...previous, alreadyThere: result.alreadyThere },
       });
       return result;
+    });
+  }
+
+  async #recordingRefusal<T>(
+    {
+      request,
+      plan,
+      actor,
+    }: {
+      readonly request: PromoteRequest;
+      readonly plan: PromotionPlan;
+      readonly actor: EventActor;
+    },
+    work: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work();
     } catch (error) {
       if (error instanceof RuntimeError) {
+        const isHidden = error instanceof LeakFoundError && error.isInName;
         this.#record('promotion.refused', actor, {
-          project,
-          plan,
-          branch,
+          project: request.project,
+          plan: isHidden ? { ...plan, target: NOT_SHOWN } : plan,
+          branch: isHidden ? NOT_SHOWN : request.branch,
           more: { code: error.code, reason: error.message },
         });
       }

@@ -3,7 +3,10 @@ import { BuildScope } from '../../runtime/images/contract.ts';
 import { AgentsView } from '../../tools/agents/agents-view.ts';
 import { BuildView } from '../../tools/images/build-view.ts';
 import { byId, method, none, nullable } from './control-method.ts';
+import { loginMethods } from './login-methods.ts';
+import { sshMethods } from './ssh-methods.ts';
 import { taskMethods } from './task-methods.ts';
+import { vaultMethods } from './vault-methods.ts';
 
 /**
  * What the command line says to the daemon: one JSON object per line, `{id, method, params}` answered by
@@ -126,8 +129,6 @@ export type ResolvedConfig = z.infer<typeof resolvedConfig>;
 const ofProject = z.string().max(200).optional();
 const absolutePath = z.string().max(4096).startsWith('/', 'an absolute path');
 
-const credentialName = z.string().min(1).max(100);
-
 const settling = z.strictObject({ id: z.string().max(100), by: z.string().min(1).max(100) });
 
 export const control = {
@@ -179,23 +180,9 @@ export const control = {
     resolvedConfig,
   ),
   ...taskMethods,
-  /** Whether a key of this name would be of use today; refused where none is taken. */
-  credentialsCheck: method(
-    'credentials.check',
-    z.strictObject({ name: credentialName }),
-    z.object({ isUsed: z.boolean() }),
-  ),
-  credentialsStore: method(
-    'credentials.store',
-    z.strictObject({ name: credentialName, key: z.string().min(1).max(16_384) }),
-    z.object({}),
-  ),
-  credentialsRemove: method(
-    'credentials.remove',
-    z.strictObject({ name: credentialName }),
-    z.object({ wasStored: z.boolean() }),
-  ),
-  credentialsList: method('credentials.list', none, z.object({ names: z.array(z.string()) })),
+  ...sshMethods,
+  ...vaultMethods,
+  ...loginMethods,
   agentsList: method('agents.list', z.strictObject({ project: ofProject }), AgentsView),
   imagesBuild: method(
     'images.build',

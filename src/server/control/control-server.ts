@@ -4,7 +4,6 @@ import type { z } from 'zod';
 import { describeStorageFailure, InvalidInputError, RuntimeError } from '../../runtime/core/errors.ts';
 import type { Logger } from '../../runtime/core/log.ts';
 import { didYouMean } from '../../runtime/core/nearest.ts';
-import { Secret } from '../../runtime/core/secret.ts';
 import { cleanLine } from '../../runtime/core/untrusted-text.ts';
 import type { Progress } from '../../runtime/engine/contract.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -23,10 +22,12 @@ import {
   type Hello,
   MAX_CONTROL_FRAME_BYTES,
 } from './control-protocol.ts';
-import { checkCredential } from './credential-check.ts';
 import { buildImages, cleanUpImages, generateBuildFiles, listImages } from './image-requests.ts';
+import { registerLogins } from './login-handlers.ts';
 import { describeChange, toApprovalRecord, toProjectRecord } from './records.ts';
+import { registerSsh } from './ssh-handlers.ts';
 import { registerTasks } from './task-handlers.ts';
+import { registerVault } from './vault-handlers.ts';
 
 const MAX_PROGRESS_CHARS = 300;
 
@@ -61,8 +62,10 @@ export class ControlServer {
     this.#registerApprovals();
     this.#registerProjects();
     this.#registerAgentsAndImages();
-    this.#registerCredentials();
     registerTasks((method, handle) => this.#on(method, handle), this.#runtime);
+    registerSsh((method, handle) => this.#on(method, handle), this.#runtime);
+    registerVault((method, handle) => this.#on(method, handle), this.#runtime);
+    registerLogins((method, handle) => this.#on(method, handle), this.#runtime);
   }
 
   serve(connection: Duplex): void {
@@ -219,17 +222,6 @@ export class ControlServer {
     this.#on(control.imagesGenerate, async (where) => await generateBuildFiles(runtime, where));
     this.#on(control.imagesList, async (_params, signal) => await listImages(runtime, signal));
     this.#on(control.imagesCleanup, async (how, signal) => await cleanUpImages(runtime, how, signal));
-  }
-
-  #registerCredentials(): void {
-    const { vault } = this.#runtime;
-    this.#on(control.credentialsCheck, async ({ name }) => await checkCredential(this.#runtime, name));
-    this.#on(control.credentialsStore, async ({ name, key }) => {
-      await vault.storeApiKey(name, new Secret(key));
-      return {};
-    });
-    this.#on(control.credentialsRemove, async ({ name }) => ({ wasStored: await vault.remove(name) }));
-    this.#on(control.credentialsList, async () => ({ names: [...(await vault.names())] }));
   }
 }
 

@@ -11,11 +11,11 @@ test('the list of tools is what was agreed', async () => {
   );
 });
 
-test('what a model reads of the 17 tools fits in 2400 tokens, and no tool takes more than a seventh of it', () => {
+test('what a model reads of the 19 tools fits in 2544 tokens, and no tool takes more than 343', () => {
   const costs = listing.map(
     ({ name, description, inputSchema }) => JSON.stringify({ name, description, inputSchema }).length / 4,
   );
-  expect(costs.reduce((sum, cost) => sum + cost, 0)).toBeLessThanOrEqual(2400);
+  expect(costs.reduce((sum, cost) => sum + cost, 0)).toBeLessThanOrEqual(2544);
   expect(Math.max(...costs)).toBeLessThanOrEqual(343);
 });
 
