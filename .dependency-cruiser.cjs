@@ -35,7 +35,7 @@ module.exports = {
         pathNot: [
           '^src/runtime/core/',
           '/contract\\.ts$',
-          '^src/runtime/(runtime|create-runtime|create-setup)\\.ts$',
+          '^src/runtime/(runtime|create-runtime|create-setup|create-renewal)\\.ts$',
         ],
       },
     },
@@ -62,9 +62,9 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: ['^src/runtime/(compose|create-runtime|create-setup)\\.ts$', '^src/server/'],
+        pathNot: ['^src/runtime/(compose|create-runtime|create-setup|create-renewal)\\.ts$', '^src/server/'],
       },
-      to: { path: '^src/runtime/(compose|create-runtime|create-setup)\\.ts$' },
+      to: { path: '^src/runtime/(compose|create-runtime|create-setup|create-renewal)\\.ts$' },
     },
     {
       name: 'processes-start-in-exec',
@@ -93,7 +93,7 @@ module.exports = {
         pathNot: [
           '-(server|client)\\.ts$',
           '^src/server/pipe\\.ts$',
-          '^src/runtime/shield/(contract|address-classes|ruleset)\\.ts$',
+          '^src/runtime/(core/address-classes|shield/(contract|ruleset))\\.ts$',
         ],
       },
       to: { path: '^(node:)?(net|http|https|http2|tls|dgram|dns)(/promises)?$' },

@@ -34,6 +34,7 @@ export const services: Services = {
       clock: systemClock,
       checkpoint: checkpointOf(host),
       resourcesDir,
+      vault: { program: host.program },
     });
   },
   createSetup: async (host, paths) => {

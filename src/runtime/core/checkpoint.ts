@@ -11,6 +11,7 @@ export const CHECKPOINTS = [
   'create:gate-opened',
   'create:services-listening',
   'create:shield-raised',
+  'create:tokens-granted',
   'create:container-started',
   'create:committed',
   'restart:intent-written',
@@ -18,6 +19,7 @@ export const CHECKPOINTS = [
   'restart:gate-opened',
   'restart:services-listening',
   'restart:shield-raised',
+  'restart:tokens-granted',
   'restart:container-started',
   'restart:committed',
 ] as const;

@@ -48,6 +48,10 @@ export interface StreamingProcess {
 export interface DetachedCommand {
   readonly file: string;
   readonly args: readonly string[];
+  /** On top of the runner's base environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Written to standard input, whole, before the call returns. Without it standard input is empty. */
+  readonly input?: string | undefined;
   readonly logFile: string;
   readonly readyFd?: 3 | undefined;
   readonly timeoutMs?: number | undefined;

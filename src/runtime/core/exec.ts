@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { ExecaError, execa } from 'execa';
 import {
   asNothing,
@@ -112,13 +113,18 @@ export class HostCommandRunner implements CommandRunner {
   async detach(command: DetachedCommand): Promise<DetachedProcess> {
     const log = openSync(command.logFile, 'a', 0o600);
     try {
-      const { env, cwd } = this.#options({});
+      const { env, cwd } = this.#options({ env: command.env });
       // Not execa: it ends its children with the parent and takes no arbitrary file descriptor.
       const child = spawn(command.file, command.args, {
         env,
         cwd,
         detached: true,
-        stdio: ['ignore', log, log, ...(command.readyFd === undefined ? [] : ['pipe' as const])],
+        stdio: [
+          command.input === undefined ? 'ignore' : 'pipe',
+          log,
+          log,
+          ...(command.readyFd === undefined ? [] : ['pipe' as const]),
+        ],
       });
       await once(child, 'spawn').catch((cause: unknown) => {
         throw new HostError(`The program "${command.file}" cannot be started`, {
@@ -126,6 +132,7 @@ export class HostCommandRunner implements CommandRunner {
           cause,
         });
       });
+      await handOver(child, command);
       const ready = child.stdio[3];
       if (ready instanceof Readable) await readiness(child, ready, command);
       child.unref();
@@ -145,6 +152,15 @@ export class HostCommandRunner implements CommandRunner {
       cwd: command.cwd ?? '/',
       windowsHide: true,
     };
+  }
+}
+
+async function handOver({ stdin }: ChildProcess, { file, input }: DetachedCommand): Promise<void> {
+  if (input === undefined || stdin === null) return;
+  try {
+    await pipeline(Readable.from([input]), stdin);
+  } catch (cause) {
+    throw new CommandError(`"${file}" ended before it had read its input`, { cause });
   }
 }
 

@@ -31,8 +31,7 @@ export interface ContainerSpec {
   readonly devices: Devices;
   /** A terminal for a person who attaches; without one output is a plain log. */
   readonly terminal: boolean;
-  /** A pinned network namespace whose rules are already loaded, or no network at all. */
-  readonly network: { readonly kind: 'namespace'; readonly path: string } | { readonly kind: 'none' };
+  readonly network: ContainerNetwork;
   readonly capabilities: readonly string[];
   readonly noNewPrivileges: boolean;
   /** Absent where the host cannot enforce limits; `doctor` says so. */
@@ -42,6 +41,21 @@ export interface ContainerSpec {
   /** The container is killed after so many seconds, whatever its processes do; undefined: never. */
   readonly lifetimeS: number | undefined;
 }
+
+export type ContainerNetwork =
+  /** A pinned network namespace whose rules are already loaded. */
+  | { readonly kind: 'namespace'; readonly path: string }
+  | { readonly kind: 'none' }
+  /**
+   * All of the internet, through user-mode networking, and not the host's loopback: for a person who logs in to a vendor
+   * with the vendor's own program, and for nothing else. No agent and no repository is ever in such a container.
+   */
+  | {
+      readonly kind: 'open';
+      readonly program: 'slirp4netns' | 'pasta';
+      /** Ports of the host's loopback that lead into the container, under the same number. */
+      readonly loopbackPorts: readonly number[];
+    };
 
 /** Devices of the host inside the container. */
 export interface Devices {
@@ -197,6 +211,8 @@ export const LABEL = {
   base: 'ai.terok.base',
   /** base, l0, l1, l2, dev or sidecar. */
   layer: 'ai.terok.layer',
+  /** Instance that made a container for a login: no container of a task, though it is of the same instance. */
+  login: 'ai.terok.login',
   /** JSON of an image's `Inventory`; versions stand besides under `ai.terok.agent.<name>`. */
   inventory: 'ai.terok.inventory',
   agentVersion: 'ai.terok.agent.',

@@ -1,9 +1,9 @@
 import path from 'node:path';
+import { isNeverAllowed } from '../core/address-classes.ts';
 import type { CommandRunner } from '../core/command.ts';
 import { CommandError, HostError, PolicyError } from '../core/errors.ts';
 import { KeyedMutex } from '../core/keyed-mutex.ts';
 import { endProcesses } from '../core/process-table-loader.ts';
-import { isNeverAllowed } from './address-classes.ts';
 import type { EgressRule, Shield, ShieldStatus } from './contract.ts';
 import {
   listRules,

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { NEVER_ALLOWED_V4, NEVER_ALLOWED_V6 } from './address-classes.ts';
+import { NEVER_ALLOWED_V4, NEVER_ALLOWED_V6 } from '../core/address-classes.ts';
 import type { EgressRule } from './contract.ts';
 
 export const TABLE = 'terok';

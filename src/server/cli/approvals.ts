@@ -1,6 +1,6 @@
-import { createInterface } from 'node:readline/promises';
 import { type ApprovalRecord, type ChangeRecord, control } from '../control/control-protocol.ts';
-import { type Command, type CommandContext, parseCommandArgs, UsageError } from './command.ts';
+import { type Command, parseCommandArgs, UsageError } from './command.ts';
+import { isConfirmed } from './confirm.ts';
 import type { Output } from './output.ts';
 
 const MAX_SHOWN = 30;
@@ -48,7 +48,7 @@ export const approve: Command = {
       describe(output, approval, change);
       if (values.yes !== true) {
         if (!host.isInteractive) throw new UsageError('this is no terminal to ask on; add --yes to approve');
-        if (!(await isConfirmed(context, 'Approve?'))) {
+        if (!(await isConfirmed(host, 'Approve?'))) {
           output.line('Not approved; it stays pending.');
           return 1;
         }
@@ -106,13 +106,4 @@ function describeChange(output: Output, change: ChangeRecord): void {
         path,
       ]),
   );
-}
-
-async function isConfirmed({ host }: CommandContext, question: string): Promise<boolean> {
-  const dialog = createInterface({ input: host.stdin, output: host.stdout });
-  try {
-    return /^y(?:es)?$/i.test((await dialog.question(`${question} [y/N] `)).trim());
-  } finally {
-    dialog.close();
-  }
 }

@@ -1,43 +1,103 @@
-import path from 'node:path';
+import type { z } from 'zod';
 import { control } from '../control/control-protocol.ts';
-import { type Command, parseCommandArgs, UsageError } from './command.ts';
+import type { CredentialRecord } from '../control/vault-methods.ts';
+import { type Command, type CommandContext, parseCommandArgs, UsageError } from './command.ts';
+import { readLine } from './line-prompt.ts';
 import { readSecret } from './secret-prompt.ts';
+import { vendorLogin } from './vendor-login.ts';
+
+type Ways = z.output<typeof control.credentialsCheck.result>;
 
 export const auth: Command = {
-  usage: 'auth <name> [--remove]',
+  usage: 'auth <name> [--api-key | --login | --remove] [--set <project>]',
   summary:
-    'Keep the API key of an agent or tool, from standard input or typed without being shown, in a file of this machine that only you can read; or forget it.',
-  run: async (args, { host, output, paths, withDaemon }) => {
+    "Keep the credential of an agent or tool in the vault: an API key or access token, from standard input or typed without being shown, or what a login by the vendor's own program gives; or forget it. With --set, for one project alone.",
+  run: async (args, context) => {
     const { values, positionals } = parseCommandArgs(
       args,
-      { remove: { type: 'boolean' } },
+      {
+        'api-key': { type: 'boolean' },
+        login: { type: 'boolean' },
+        remove: { type: 'boolean' },
+        set: { type: 'string' },
+      },
       { names: ['<name>'], optional: ['<never>'] },
     );
     const [name = '', key] = positionals;
     // Not repeated: it may be the key, which by now is in the list of processes and the history of a shell.
     if (key !== undefined)
       throw new UsageError('a key is never an argument, which everybody can read: type or pipe it');
-    if (values.remove === true) {
-      const { wasStored } = await withDaemon(
-        async (client) => await client.call(control.credentialsRemove, { name }),
-      );
-      output.line(wasStored ? `The key of ${name} is forgotten.` : `There was no key of ${name}.`);
-      return 0;
-    }
-    return await withDaemon(async (client) => {
-      // Before anybody types a key for something that takes none.
-      const { isUsed } = await client.call(control.credentialsCheck, { name });
-      const secret = await readSecret(host, (prompt) => output.note(prompt), `The API key of ${name}`);
-      await client.call(control.credentialsStore, { name, key: secret.reveal() });
-      output.line(
-        `Kept in ${path.join(paths.state, 'credentials', `${name}.json`)}, a file of this machine that only you can read.`,
-      );
-      output.line(
-        isUsed
-          ? `"terok-mcp run-tool ${name}" hands it to that tool's own container, and nothing else gets it.`
-          : 'Agents cannot use it yet: today only tools that run by themselves get their key.',
-      );
-      return 0;
-    });
+    const asked = (['api-key', 'login', 'remove'] as const).filter((way) => values[way] === true);
+    if (asked.length > 1) throw new UsageError(`--${asked.join(' and --')} do not go together`);
+    const [way] = asked;
+    const { set } = values;
+    if (way === 'remove') return await remove(context, { name, set });
+    // Before anybody types a key for something that takes none.
+    const ways = await context.withDaemon(
+      async (client) => await client.call(control.credentialsCheck, { name }),
+    );
+    const stored =
+      (way ?? (await chooseWay(ways, context))) === 'login'
+        ? await vendorLogin(context, { name, set })
+        : await storeKey(context, { name, set, ways });
+    show(context, stored);
+    return 0;
   },
 };
+
+async function remove(
+  { withDaemon, output }: CommandContext,
+  which: { readonly name: string; readonly set: string | undefined },
+): Promise<number> {
+  const { wasStored } = await withDaemon(
+    async (client) => await client.call(control.credentialsRemove, which),
+  );
+  output.line(
+    wasStored
+      ? `The credential of ${which.name} is forgotten here. Its vendor still takes it until you revoke it there.`
+      : `There was no credential of ${which.name}.`,
+  );
+  return 0;
+}
+
+/** What is piped in is a key; only a person at a terminal can be asked. */
+async function chooseWay(
+  { title, takesKey, hasLogin }: Ways,
+  { host }: CommandContext,
+): Promise<'login' | 'api-key'> {
+  if (!hasLogin) return 'api-key';
+  if (!takesKey) return 'login';
+  if (!host.isInteractive) return 'api-key';
+  const answer = await readLine(host, () => {
+    host.stderr.write(`  1  log in to ${title} with its own program\n`);
+    host.stderr.write('  2  keep an API key or access token\n1 or 2 [1]: ');
+  });
+  return answer === '2' ? 'api-key' : 'login';
+}
+
+async function storeKey(
+  { host, output, withDaemon }: CommandContext,
+  { name, set, ways }: { readonly name: string; readonly set: string | undefined; readonly ways: Ways },
+): Promise<CredentialRecord> {
+  if (!ways.takesKey) throw new UsageError(`${ways.title} takes no key: log in, with --login`);
+  if (host.isInteractive && ways.hint !== null) output.note(`You get one at ${ways.hint}`);
+  const secret = await readSecret(host, (prompt) => output.note(prompt), `The API key of ${name}`);
+  return await withDaemon(
+    async (client) => await client.call(control.credentialsStore, { name, set, key: secret.reveal() }),
+  );
+}
+
+const KINDS = {
+  oauth: 'login',
+  api_key: 'API key',
+  oauth_token: 'access token',
+  pat: 'personal access token',
+} as const;
+
+function show({ output }: CommandContext, { provider, kind, set, expiresAt }: CredentialRecord): void {
+  const whose = set === 'default' ? 'all projects' : `project ${set}`;
+  const end =
+    expiresAt === null ? '' : `; its token ends at ${expiresAt}, and is renewed where the vendor does that`;
+  output.line(`Kept in the vault: the ${KINDS[kind]} of ${provider}, for ${whose}${end}.`);
+  output.line('Tasks use it through their proxy and never see it.');
+}

@@ -24,6 +24,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command | Group>>> = {
   image: async () => (await import('./image.ts')).image,
   agent: async () => (await import('./agent.ts')).agent,
   auth: async () => (await import('./auth.ts')).auth,
+  vault: async () => (await import('./vault.ts')).vault,
+  audit: async () => (await import('./audit.ts')).audit,
   run: async () => (await import('./run.ts')).run,
   'follow-up': async () => (await import('./follow-up.ts')).followUp,
   'run-tool': async () => (await import('./run-tool.ts')).runTool,

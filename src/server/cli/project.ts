@@ -1,5 +1,6 @@
 import { control } from '../control/control-protocol.ts';
 import { type Command, parseCommandArgs, UsageError } from './command.ts';
+import { sshHost, sshInit, sshKey } from './project-ssh.ts';
 
 const create: Command = {
   usage: 'project create <id> --upstream <url> [--branch <name>]',
@@ -52,4 +53,10 @@ const list: Command = {
   },
 };
 
-export const project: Readonly<Record<string, Command>> = { create, list };
+export const project: Readonly<Record<string, Command>> = {
+  create,
+  list,
+  'ssh-init': sshInit,
+  'ssh-host': sshHost,
+  'ssh-key': sshKey,
+};

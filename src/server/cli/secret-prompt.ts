@@ -26,6 +26,29 @@ export async function readSecret(
   return new Secret(secret);
 }
 
+/**
+ * A passphrase, as `readSecret` reads a key, with its spaces. A new one is asked for twice at a terminal. Throws
+ * InvalidInputError for none, or two that differ.
+ */
+export async function readPassphrase(
+  { stdin }: { readonly stdin: Readable },
+  show: (prompt: string) => void,
+  { what, isNew }: { readonly what: string; readonly isNew: boolean },
+): Promise<Secret> {
+  const isTyped = stdin instanceof ReadStream;
+  if (isTyped) show(`${what}, and Enter (nothing is shown):`);
+  const passphrase = isTyped ? await typed(stdin) : (await piped(stdin)).replace(/\r?\n$/, '');
+  if (passphrase === '') {
+    throw new InvalidInputError('No passphrase was given', { hint: 'Type it when asked, or pipe it.' });
+  }
+  if (isTyped && isNew) {
+    show('Once more:');
+    if ((await typed(stdin)) !== passphrase)
+      throw new InvalidInputError('The two differ; nothing was changed', { hint: 'Try again.' });
+  }
+  return new Secret(passphrase);
+}
+
 async function piped(stdin: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -44,7 +67,8 @@ async function typed(terminal: ReadStream): Promise<string> {
   terminal.setRawMode(true);
   try {
     let line = '';
-    for await (const chunk of terminal) {
+    // Left open: there may be a second question.
+    for await (const chunk of terminal.iterator({ destroyOnReturn: false })) {
       for (const key of String(chunk)) {
         if (key === '\r' || key === '\n' || key === '\u0004') return line;
         if (key === '\u0003') throw new CancelledError('Nothing was kept');

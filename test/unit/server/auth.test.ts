@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AgentLoader } from '../../../src/runtime/agents/agent-loader.ts';
 import { systemClock } from '../../../src/runtime/core/clock.ts';
 import type { Logger } from '../../../src/runtime/core/log.ts';
-import { KeyFileVault } from '../../../src/runtime/vault/key-file-store.ts';
 import { runCommandLine } from '../../../src/server/cli/command-line.ts';
 import { Daemon } from '../../../src/server/daemon.ts';
 import type { Host } from '../../../src/server/host.ts';
@@ -13,13 +12,14 @@ import { loadHost } from '../../../src/server/host-loader.ts';
 import { pathsOf } from '../../../src/server/host-paths.ts';
 import { program } from '../../support/daemon-process.ts';
 import { FakeRuntime } from '../../support/fake-runtime.ts';
+import { FakeVault } from '../../support/fake-vault.ts';
 import { resourcesDir } from '../../support/host.ts';
 import { Terminal } from '../../support/terminal.ts';
 
 const KEY = 'sk-very-secret-1234';
 
 let directory: string;
-let vault: KeyFileVault;
+let vault: FakeVault;
 let daemon: Daemon;
 let host: Host;
 let logged: unknown[];
@@ -35,7 +35,7 @@ beforeEach(async () => {
       TEROK_RUNTIME_DIR: path.join(directory, 'r'),
     },
   };
-  vault = new KeyFileVault({ directory: path.join(directory, 's/credentials') });
+  vault = new FakeVault();
   logged = [];
   const note = (fields: object, message: string): void => void logged.push([fields, message]);
   const logger: Logger = { debug: note, info: note, warn: note, error: note, child: () => logger };
@@ -77,25 +77,32 @@ async function auth(input: string, ...argv: readonly string[]) {
   return { exitCode, said };
 }
 
-const keyOf = async (name: string) => (await vault.credential(name))?.get('key')?.reveal();
+const keyOf = (name: string) => vault.keys.get(name)?.reveal();
 
 describe('terok-mcp auth', () => {
-  test('keeps what is piped in, says where, and what it is good for', async () => {
+  test('keeps what is piped in, for all projects or one, and says what it is', async () => {
     const tool = await auth(`  ${KEY}\r\n`, 'coderabbit');
     expect(tool.exitCode).toBe(0);
-    expect(await keyOf('coderabbit')).toBe(KEY);
-    expect(tool.said).toContain(path.join(directory, 's/credentials/coderabbit.json'));
-    expect(tool.said).toContain('terok-mcp run-tool coderabbit');
-    const agent = await auth(`${KEY}\n`, 'claude');
-    expect(agent.said).toContain('Agents cannot use it yet');
-    expect(await keyOf('claude')).toBe(KEY);
+    expect(keyOf('coderabbit')).toBe(KEY);
+    expect(tool.said).toContain('Kept in the vault: the API key of coderabbit, for all projects.');
+    const agent = await auth(`${KEY}\n`, 'claude', '--api-key', '--set', 'demo');
+    expect(agent.said).toContain('the API key of claude, for project demo.');
+    expect(keyOf('claude@demo')).toBe(KEY);
+    expect(keyOf('claude')).toBeUndefined();
   });
 
   test('forgets it', async () => {
     await auth(KEY, 'coderabbit');
     expect((await auth('', 'coderabbit', '--remove')).said).toContain('is forgotten');
-    expect(await keyOf('coderabbit')).toBeUndefined();
-    expect((await auth('', 'coderabbit', '--remove')).said).toContain('There was no key');
+    expect(keyOf('coderabbit')).toBeUndefined();
+    expect((await auth('', 'coderabbit', '--remove')).said).toContain('There was no credential');
+  });
+
+  test('logs in at a terminal only, and in one way at a time', async () => {
+    const piped = await auth(KEY, 'claude', '--login');
+    expect(piped).toMatchObject({ exitCode: 2, said: expect.stringContaining('needs a terminal') });
+    expect((await auth(KEY, 'claude', '--login', '--api-key')).exitCode).toBe(2);
+    expect(vault.keys.size).toBe(0);
   });
 
   test('takes no key as an argument, and does not repeat one', async () => {
@@ -105,24 +112,50 @@ describe('terok-mcp auth', () => {
     ]) {
       expect((await auth('', ...argv)).exitCode).toBe(2);
     }
-    expect(await vault.names()).toEqual([]);
+    expect(vault.keys.size).toBe(0);
   });
 
   test('refuses names that are not there or take none before anything is read', async () => {
     const unknown = await auth(KEY, 'coderabit');
     expect(unknown).toMatchObject({ exitCode: 1, said: expect.stringContaining('Did you mean coderabbit') });
     const keyless = await auth(KEY, 'scripted');
-    expect(keyless).toMatchObject({ exitCode: 1, said: expect.stringContaining('takes no API key') });
-    expect(await vault.names()).toEqual([]);
+    expect(keyless).toMatchObject({ exitCode: 1, said: expect.stringContaining('takes no credential') });
+    expect(vault.keys.size).toBe(0);
   });
 
-  test.each(['', '  \n', `${KEY} and more`, `${KEY}\n${KEY}`, 'k'.repeat(100_000)])(
-    'refuses %j',
-    async (input) => {
-      expect((await auth(input, 'coderabbit')).exitCode).toBe(1);
-      expect(await vault.names()).toEqual([]);
-    },
-  );
+  test.each(['', '  \n', 'k'.repeat(100_000)])('refuses %j', async (input) => {
+    expect((await auth(input, 'coderabbit')).exitCode).toBe(1);
+    expect(vault.keys.size).toBe(0);
+  });
+});
+
+describe('a person at a terminal who is asked for the way', () => {
+  const asked = (name: string): Terminal =>
+    new Terminal([program.file, ...program.args, 'auth', name], {
+      ...host.env,
+      PATH: process.env['PATH'] ?? '',
+      HOME: directory,
+    });
+
+  test('types 2 for a key, and sees where one gets it', async () => {
+    await using terminal = asked('claude');
+    await terminal.sees(/1 {2}log in to Claude[\s\S]*1 or 2 \[1\]: $/);
+    terminal.type('2\r');
+    await terminal.sees(/console\.anthropic\.com[\s\S]*API key of claude, and Enter/);
+    terminal.type(`${KEY}\r`);
+    expect(await terminal.exited()).toBe(0);
+    expect(terminal.raw).not.toContain(KEY.slice(0, 4));
+    expect(keyOf('claude')).toBe(KEY);
+  });
+
+  test('keeps nothing with Ctrl-D', async () => {
+    await using terminal = asked('claude');
+    await terminal.sees(/1 or 2 \[1\]: $/);
+    terminal.type('\u0004');
+    expect(await terminal.exited()).toBe(1);
+    expect(terminal.shown).toContain('Nothing was kept');
+    expect(vault.keys.size).toBe(0);
+  });
 });
 
 describe('a key that is typed', () => {
@@ -146,7 +179,7 @@ describe('a key that is typed', () => {
     expect(terminal.raw).not.toContain(KEY.slice(0, 4));
     expect(terminal.raw).not.toContain('wrong');
     expect(terminal.shown).toMatch(/\sicanon\s/);
-    expect(await keyOf('coderabbit')).toBe(KEY);
+    expect(keyOf('coderabbit')).toBe(KEY);
   });
 
   test('is not kept after Ctrl-C, nor when nothing was typed', async () => {
@@ -160,7 +193,7 @@ describe('a key that is typed', () => {
       await terminal.sees(/ended with [1-9][0-9]*[\s\S]*\secho\s/);
       expect(terminal.shown).toMatch(said);
       expect(terminal.raw).not.toContain(KEY.slice(0, 4));
-      expect(await keyOf('coderabbit')).toBeUndefined();
+      expect(keyOf('coderabbit')).toBeUndefined();
     }
   });
 });

@@ -329,10 +329,30 @@ describe('credentials', () => {
     await client.call(control.credentialsStore, { name: 'claude', key: KEY });
     expect(runtime.vault.keys.get('claude')?.reveal()).toBe(KEY);
     const listed = await client.call(control.credentialsList, {});
-    expect(listed).toEqual({ names: ['claude'] });
+    expect(listed.credentials).toMatchObject([
+      { provider: 'claude', set: 'default', kind: 'api_key', requests: 0 },
+    ]);
+    expect(JSON.stringify(listed)).not.toContain(KEY);
     expect(await client.call(control.credentialsRemove, { name: 'claude' })).toEqual({ wasStored: true });
     expect(await client.call(control.credentialsRemove, { name: 'claude' })).toEqual({ wasStored: false });
   });
+
+  test('are of one project, where that is said', async () => {
+    await client.call(control.credentialsStore, { name: 'claude', key: KEY, set: 'demo' });
+    expect(await client.call(control.credentialsRemove, { name: 'claude' })).toEqual({ wasStored: false });
+    expect(await client.call(control.credentialsRemove, { name: 'claude', set: 'demo' })).toEqual({
+      wasStored: true,
+    });
+  });
+
+  test.each(['vault.unlock', 'vault.changeKey', 'vault.export', 'vault.import'])(
+    'a passphrase for %s that cannot be taken is in no answer and in no log',
+    async (name) => {
+      const answer = await ask(name, { passphrase: [KEY], source: 'passphrase', text: '', overwrite: false });
+      expect(answer).toMatchObject({ error: { code: 'INVALID_INPUT' } });
+      expect(JSON.stringify([answer, logged])).not.toContain(KEY);
+    },
+  );
 
   test.each([
     ['of a wrong type', { name: 'claude', key: [KEY] }],

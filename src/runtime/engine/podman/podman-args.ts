@@ -116,6 +116,14 @@ function networkArgs(network: ContainerSpec['network']): readonly string[] {
         '--dns-opt=timeout:1',
         '--dns-opt=attempts:1',
       ];
+    case 'open':
+      return [
+        // Neither the gateway nor any forwarded port leads to the host's loopback.
+        network.program === 'slirp4netns'
+          ? '--network=slirp4netns:allow_host_loopback=false,port_handler=slirp4netns'
+          : '--network=pasta:--no-map-gw,-T,none,-U,none',
+        ...network.loopbackPorts.map((port) => `--publish=127.0.0.1:${port}:${port}`),
+      ];
   }
 }
 
