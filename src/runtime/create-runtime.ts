@@ -2,6 +2,7 @@ import path from 'node:path';
 import { ApprovalService } from './approvals/approval-service.ts';
 import { ApprovalStore } from './approvals/approval-store.ts';
 import { composeHost, type HostOptions, networkProgramFinder } from './compose.ts';
+import { composeVault, type VaultOptions } from './compose-vault.ts';
 import type { Checkpoint } from './core/checkpoint.ts';
 import type { Clock } from './core/clock.ts';
 import { openDatabase } from './core/database.ts';
@@ -9,10 +10,11 @@ import { DatabaseEventLog } from './core/event-log.ts';
 import { KeyedMutex } from './core/keyed-mutex.ts';
 import type { Logger } from './core/log.ts';
 import { Scope } from './core/scope.ts';
-import { freeBytes, selinuxMode } from './doctor/doctor-loader.ts';
+import { filesOpenToOthers, freeBytes, selinuxMode } from './doctor/doctor-loader.ts';
 import { DoctorService } from './doctor/doctor-service.ts';
 import { hostChecks } from './doctor/host-checks.ts';
 import { projectChecks } from './doctor/project-checks.ts';
+import { vaultChecks } from './doctor/vault-checks.ts';
 import { GitGate, type PushReport } from './gate/git-gate.ts';
 import { HostGpus } from './gpus/host-gpus.ts';
 import { ImageJobs } from './images/image-jobs.ts';
@@ -24,6 +26,7 @@ import { ReviewService } from './review/review-service.ts';
 import type { Runtime } from './runtime.ts';
 import { PinStore } from './shield/pin-store.ts';
 import { PinnedShield } from './shield/pinned-shield.ts';
+import { CredentialWatch } from './tasks/credential-watch.ts';
 import { Reconciler } from './tasks/reconciler.ts';
 import { RefusalRecorder } from './tasks/refusal-recorder.ts';
 import { RunEvidences } from './tasks/run-evidence.ts';
@@ -45,13 +48,13 @@ import { TaskStartUp } from './tasks/task-start-up.ts';
 import { TaskStore } from './tasks/task-store.ts';
 import { WebAddresses } from './tasks/web-addresses.ts';
 import { LogTranscripts } from './transcript/log-transcripts-loader.ts';
-import { KeyFileVault } from './vault/key-file-store.ts';
 import { HttpWebDoors } from './web/web-doors-server.ts';
 
 export interface RuntimeOptions extends HostOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly checkpoint: Checkpoint;
+  readonly vault: VaultOptions;
 }
 
 /** Where Podman looks for CDI specifications. */
@@ -72,7 +75,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const database = openDatabase(paths.database);
   scope.defer(() => void database.close());
   const events = new DatabaseEventLog({ database, clock });
-  const { runner, engine, config, agents, images, machineImages } = composeHost(options);
+  const host = composeHost(options);
+  const { runner, engine, config, agents, images, machineImages } = host;
   // Builds that an earlier run left go on with the person's settings mounted.
   void images.takeUpLeftovers().catch((error: unknown) => {
     logger.warn({ error: String(error) }, 'what an earlier build left could not be looked at');
@@ -84,17 +88,31 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     config,
     repositories: new RepositoryStore({ database, clock }),
   });
+  const approvals = new ApprovalService({ store: new ApprovalStore({ database }), events, clock });
+  const networkProgram = networkProgramFinder(options.env);
+  const { vault, sshHosts, upstreamKeys, prices } = await composeVault({
+    options,
+    scope,
+    host,
+    networkProgram,
+    database,
+    events,
+    approvals,
+    projects,
+    clock,
+    logger,
+  });
   const gate = new GitGate({
     gates: paths.gates,
     runner,
     env: options.env,
     clock,
     log: logger,
+    keys: upstreamKeys,
     onPush: (report) => recordPush(report, events),
   });
   scope.defer(() => gate[Symbol.asyncDispose]());
-  const approvals = new ApprovalService({ store: new ApprovalStore({ database }), events, clock });
-  const review = new ReviewService({ projects, gate, approvals, events });
+  const review = new ReviewService({ projects, gate, approvals, events, vault });
   scope.defer(() => review[Symbol.dispose]());
 
   const namespacePrefix = (signal?: AbortSignal): Promise<readonly string[]> =>
@@ -103,7 +121,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     runner,
     pins: new PinStore({ directory: paths.networks }),
     namespacePrefix,
-    networkProgram: networkProgramFinder(options.env),
+    networkProgram,
     isRoot: options.uid === 0,
     resourcesDir,
   });
@@ -111,8 +129,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const files = new TaskFilesStore({ paths, runner, namespacePrefix });
   const doors = new HttpWebDoors({ runner, namespacePrefix, logger });
   const transcripts = new LogTranscripts();
-  const vault = new KeyFileVault({ directory: path.join(paths.state, 'credentials') });
-  const services = new TaskServices({ gate, relay: new SocketRelay({ log: logger }), doors, files, store });
+  const relay = new SocketRelay({ log: logger });
+  const services = new TaskServices({ gate, relay, vault, doors, files, store });
   scope.defer(() => services.closeAll());
   const context: TaskContext = {
     projects,
@@ -128,6 +146,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     shield,
     doors,
     transcripts,
+    vault,
+    credentials: new CredentialWatch({ vault, files, events, logger }),
     events,
     store,
     files,
@@ -140,6 +160,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     logger,
     checkpoint: options.checkpoint,
     instance: paths.instance,
+    personalHomes: path.join(paths.config, 'agent-home'),
   };
   // What still runs ends before the database closes, but a stop with a long grace period does not hold us.
   scope.defer(() => within(DISPOSE_PATIENCE_MS, context.mutex.whenIdle(), clock));
@@ -157,6 +178,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
       config,
       identity: new GitIdentity({ runner, configHome: options.packageEnv['XDG_CONFIG_HOME'] }),
       vault,
+      sshHosts,
     }),
     startUp: new TaskStartUp(context),
     starts,
@@ -175,6 +197,17 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     checks: [
       ...hostChecks({ paths, engine, runner, freeBytes, selinuxMode }),
       ...projectChecks({ config, projects, agents, images, machineImages }),
+      ...vaultChecks({
+        vault,
+        clock,
+        state: paths.state,
+        filesOpenToOthers,
+        loadPrices: () => prices.load(),
+        places: () => [
+          { task: undefined, directory: context.personalHomes, agentHome: false },
+          ...store.list().flatMap((task) => files.containerWritable(task)),
+        ],
+      }),
     ],
   });
   monitor.start();
@@ -195,6 +228,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     review,
     approvals,
     vault,
+    sshHosts,
     egress: new TaskEgress(context, { get: (id) => tasks.get(id) }),
     doctor,
     events,

@@ -7,7 +7,7 @@ import type { ImageBuilds, Images } from './images/contract.ts';
 import type { Projects } from './projects/contract.ts';
 import type { Review } from './review/contract.ts';
 import type { Egress, Tasks } from './tasks/contract.ts';
-import type { Vault } from './vault/contract.ts';
+import type { SshHosts, Vault } from './vault/contract.ts';
 
 /** Everything a front end may use. Made by `createRuntime`, the only place that calls constructors. */
 export interface Runtime extends AsyncDisposable {
@@ -26,6 +26,7 @@ export interface Runtime extends AsyncDisposable {
   readonly approvals: Approvals;
   readonly egress: Egress;
   readonly vault: Vault;
+  readonly sshHosts: SshHosts;
   readonly doctor: Doctor;
   readonly events: EventLog;
 }

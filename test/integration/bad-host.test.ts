@@ -46,6 +46,7 @@ async function start(options: { readonly env?: Readonly<Record<string, string>> 
         logger: silentLogger,
         clock: systemClock,
         checkpoint: noCheckpoint,
+        vault: { program: { file: process.execPath, args: [] } },
       }),
   };
 }

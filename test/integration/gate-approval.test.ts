@@ -5,6 +5,7 @@ import { ApprovalStore } from '../../src/runtime/approvals/approval-store.ts';
 import { NotFoundError } from '../../src/runtime/core/errors.ts';
 import type { Project } from '../../src/runtime/projects/contract.ts';
 import { ReviewService } from '../../src/runtime/review/review-service.ts';
+import { FakeVault } from '../support/fake-vault.ts';
 import { type GateFixture, gateFixture, testProject } from '../support/gate-fixture.ts';
 import { type GitClient, refsOf } from '../support/git-fixtures.ts';
 import { type TestState, testState } from '../support/state.ts';
@@ -47,7 +48,8 @@ describe('a promotion as its project wants it', () => {
       forRepository: async () => project(),
       create: async () => project(),
     };
-    review = new ReviewService({ projects, gate: fixture.gate, approvals, events: state.events });
+    const vault = new FakeVault();
+    review = new ReviewService({ projects, gate: fixture.gate, approvals, events: state.events, vault });
     const access = await fixture.openTask('k3f9a');
     work = await access.clone();
     head = await work.commit('fix.txt', 'fix\n', 'Fix it');

@@ -1,4 +1,4 @@
-import { appendFile, readdir, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { GitClient } from './git-fixtures.ts';
 import { imageBuilder, imageRequest } from './images.ts';
@@ -6,6 +6,7 @@ import type { TestClient } from './mcp-client.ts';
 import { recordOf } from './scripted-llm/json.ts';
 import { ScriptedLlmServer } from './scripted-llm-server.ts';
 import { Shipped } from './shipped.ts';
+import type { TestAuthority } from './test-authority.ts';
 
 export const HUMAN = { name: 'Ada Lovelace', email: 'ada@example.org' } as const;
 
@@ -24,13 +25,21 @@ export class AgentLab implements AsyncDisposable {
     this.client = client;
   }
 
-  static async make(): Promise<AgentLab> {
+  /**
+   * @param vendor With the certificate of a vendor: then agents reach the model through their credential proxy, by the
+   * roster's routes, and not by a relay.
+   */
+  static async make(vendor?: TestAuthority): Promise<AgentLab> {
     await imageBuilder().ensure(imageRequest({ agents: 'all' }), () => undefined);
-    const [shipped, llm] = await Promise.all([Shipped.make(), ScriptedLlmServer.start()]);
+    const trust: Record<string, string> = vendor === undefined ? {} : { NODE_EXTRA_CA_CERTS: vendor.file };
+    const [shipped, llm] = await Promise.all([
+      Shipped.make(trust),
+      ScriptedLlmServer.start([], 0, { tls: vendor, websockets: vendor !== undefined }),
+    ]);
     const settings = [
       `  human_name: ${HUMAN.name}`,
       `  human_email: ${HUMAN.email}`,
-      `relay: { endpoint: ${llm.endpoint} }`,
+      ...(vendor === undefined ? [`relay: { endpoint: ${llm.endpoint} }`] : []),
       'docker: { agents: all }',
       '',
     ];
@@ -42,6 +51,15 @@ export class AgentLab implements AsyncDisposable {
   /** `run_headless`, to the end. */
   async run(agent: string, prompt: string, input: Report = {}): Promise<Report> {
     return await this.#toTheEnd('run_headless', { project: 'demo', agent, prompt, ...input });
+  }
+
+  /** Sends an agent's API calls to our model in place of its vendor, and keeps a key for it. */
+  async subscribe(agent: string, key: string, more = ''): Promise<void> {
+    const directory = path.join(this.shipped.host.paths.config, 'agents');
+    await mkdir(directory, { recursive: true });
+    const route = `route: { upstream: "https://localhost:${this.llm.port}" }\n`;
+    await writeFile(path.join(directory, `${agent}.yaml`), `${route}${more}`);
+    await this.shipped.run(['auth', agent, '--api-key'], {}, `${key}\n`);
   }
 
   /** `follow_up`, to the end. */

@@ -52,10 +52,12 @@ export async function expectAsItWas(shipped: Shipped, checkpoint: string): Promi
   });
   expect(lastRun(shipped, task)).toEqual({ exit_code: null, failure: 'it was cut off before it began' });
   const left = await shipped.leftovers();
-  expect({ pins: left.pins, processes: left.processes, services: left.services }).toEqual({
+  const { pins, processes, services, tokens } = left;
+  expect({ pins, processes, services, tokens }).toEqual({
     pins: [],
     processes: [],
     services: [],
+    tokens: [],
   });
   const { object: again } = await client.call('follow_up', {
     task,

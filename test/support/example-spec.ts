@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { ProjectId, TaskId } from '../../src/runtime/core/ids.ts';
+import { Secret } from '../../src/runtime/core/secret.ts';
 import type { ContainerSpec } from '../../src/runtime/engine/contract.ts';
 import { type GpuGrant, NO_GPU } from '../../src/runtime/gpus/contract.ts';
 import { ProjectFile } from '../../src/runtime/projects/contract.ts';
 import type { Task, TaskMode } from '../../src/runtime/tasks/contract.ts';
 import { runSpec } from '../../src/runtime/tasks/run-spec.ts';
+import type { CredentialGrant } from '../../src/runtime/vault/contract.ts';
 
 export function exampleTask(change: Partial<Task> = {}): Task {
   return {
@@ -35,6 +38,8 @@ export function exampleSpec(
     readonly relay?: boolean;
     readonly gpu?: GpuGrant;
     readonly timeoutS?: number;
+    readonly credentials?: boolean;
+    readonly sshAgent?: boolean;
   } = {},
 ): ContainerSpec {
   return runSpec({
@@ -57,6 +62,7 @@ export function exampleSpec(
         GIT_AUTHOR_EMAIL: 'scripted@terok.invalid',
         ...(options.restricted === true ? {} : { SCRIPTED_ALLOW: 'all' }),
       },
+      phantomEnvironment: { SCRIPTED_KEY: 'terokp0' },
       files: [
         { path: 'instructions.md', content: 'Be brief.\n', isExecutable: false, mountedAt: undefined },
         {
@@ -83,11 +89,25 @@ export function exampleSpec(
       services: '/run/terok/tasks/k3f9a',
       gateSocket: '/run/terok/tasks/k3f9a/gate.sock',
       relaySocket: '/run/terok/tasks/k3f9a/relay.sock',
+      vaultSocket: '/run/terok/tasks/k3f9a/vault.sock',
+      sshAgentSocket: '/run/terok/tasks/k3f9a/ssh-agent.sock',
     },
     networkPath: '/run/terok/netns/k3f9a',
     idMapping: { kind: 'keep-id', user: 1000 },
     engine: { limitsUnavailable: options.limits === true ? undefined : 'no controller' },
     instance: '0123456789ab',
     timeoutS: options.timeoutS ?? 1800,
+    access: {
+      grants: options.credentials === true ? [exampleGrant()] : [],
+      hasSshAgent: options.sshAgent ?? false,
+    },
   });
 }
+
+/** Another token each time, as of each start. */
+const exampleGrant = (): CredentialGrant => ({
+  provider: 'scripted',
+  set: 'default',
+  kind: 'api_key',
+  token: new Secret(`terokp${randomBytes(32).toString('hex')}`),
+});

@@ -9,7 +9,6 @@ import {
 import type { EventLog } from '../../src/runtime/core/event-log.ts';
 import { ProjectId } from '../../src/runtime/core/ids.ts';
 import { nearestNames } from '../../src/runtime/core/nearest.ts';
-import type { Secret } from '../../src/runtime/core/secret.ts';
 import { parseUpstreamUrl } from '../../src/runtime/core/upstream-url.ts';
 import type { Doctor } from '../../src/runtime/doctor/contract.ts';
 import type { Diff, TaskBranch } from '../../src/runtime/gate/contract.ts';
@@ -18,10 +17,10 @@ import { type Project, ProjectFile, type Projects } from '../../src/runtime/proj
 import type { Review } from '../../src/runtime/review/contract.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { Egress } from '../../src/runtime/tasks/contract.ts';
-import type { Vault } from '../../src/runtime/vault/contract.ts';
 import { FakeAgents, FakeConfig } from './fake-agents.ts';
 import { FakeImages } from './fake-images.ts';
 import { FakeTasks, HEAD } from './fake-tasks.ts';
+import { FakeSshHosts, FakeVault } from './fake-vault.ts';
 
 export { HEAD };
 export const BASE_HEAD = 'b'.repeat(40);
@@ -54,6 +53,7 @@ export class FakeRuntime implements Runtime {
     allow: async () => undefined,
   };
   readonly vault = new FakeVault();
+  readonly sshHosts = new FakeSshHosts();
   readonly doctor: Doctor = {
     examine: async () => [
       { check: 'host.podman', level: 'ok', message: 'Podman 5.4.2' },
@@ -82,27 +82,6 @@ export class FakeRuntime implements Runtime {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.builds[Symbol.asyncDispose]();
     this.isDisposed = true;
-  }
-}
-
-export class FakeVault implements Vault {
-  readonly keys = new Map<string, Secret>();
-
-  async credential(name: string) {
-    const key = this.keys.get(name);
-    return key === undefined ? undefined : new Map([['key', key]]);
-  }
-
-  async storeApiKey(name: string, key: Secret): Promise<void> {
-    this.keys.set(name, key);
-  }
-
-  async remove(name: string): Promise<boolean> {
-    return this.keys.delete(name);
-  }
-
-  async names(): Promise<readonly string[]> {
-    return [...this.keys.keys()].toSorted();
   }
 }
 

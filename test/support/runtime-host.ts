@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { noCheckpoint } from '../../src/runtime/core/checkpoint.ts';
 import { systemClock } from '../../src/runtime/core/clock.ts';
 import { asText } from '../../src/runtime/core/command.ts';
@@ -17,22 +18,24 @@ export class Terok implements AsyncDisposable {
   readonly ground: Playground;
   readonly upstream: Awaited<ReturnType<typeof makeUpstream>>;
   runtime: Runtime;
+  readonly #options: StartOptions;
 
-  private constructor(host: TestHost, ground: Playground, upstream: Terok['upstream'], runtime: Runtime) {
-    this.host = host;
-    this.ground = ground;
-    this.upstream = upstream;
-    this.runtime = runtime;
+  private constructor(made: Pick<Terok, 'host' | 'ground' | 'upstream' | 'runtime'>, options: StartOptions) {
+    this.host = made.host;
+    this.ground = made.ground;
+    this.upstream = made.upstream;
+    this.runtime = made.runtime;
+    this.#options = options;
   }
 
-  static async make(): Promise<Terok> {
+  static async make(options: StartOptions = {}): Promise<Terok> {
     const host = await testHost();
     await mkdir(host.paths.state, { recursive: true });
     const ground = await playground();
     const upstream = await makeUpstream(ground);
-    const runtime = await startRuntime(host);
+    const runtime = await startRuntime(host, options);
     await runtime.projects.create({ id: 'demo', upstreamUrl: upstream.url });
-    return new Terok(host, ground, upstream, runtime);
+    return new Terok({ host, ground, upstream, runtime }, options);
   }
 
   /** Runs steps headless to the end. */
@@ -65,7 +68,7 @@ export class Terok implements AsyncDisposable {
   /** Ends this runtime as a clean exit would, and starts the next on the same state. */
   async restart(env: Readonly<Record<string, string>> = {}): Promise<void> {
     await this.runtime[Symbol.asyncDispose]();
-    this.runtime = await startRuntime(this.host, { env });
+    this.runtime = await startRuntime(this.host, { ...this.#options, env });
   }
 
   /** A program of the host, outside of every container. */
@@ -141,10 +144,15 @@ export class Terok implements AsyncDisposable {
   }
 }
 
-export async function startRuntime(
-  host: TestHost,
-  options: { readonly env?: Readonly<Record<string, string>> } = {},
-): Promise<Runtime> {
+export interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** PEM of authorities that upstreams of credentials may be vouched for by. */
+  readonly extraCa?: readonly string[];
+}
+
+const main = path.resolve(import.meta.dirname, '../../dist/server/main.js');
+
+export async function startRuntime(host: TestHost, options: StartOptions = {}): Promise<Runtime> {
   return await createRuntime({
     paths: host.paths,
     uid,
@@ -157,5 +165,6 @@ export async function startRuntime(
         : createLogger({ level: 'debug', fileDescriptor: 2 }),
     clock: systemClock,
     checkpoint: noCheckpoint,
+    vault: { program: { file: process.execPath, args: [main] }, extraCa: options.extraCa },
   });
 }

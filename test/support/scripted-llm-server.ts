@@ -5,17 +5,27 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import type { ApiAnswer } from './scripted-llm/answer.ts';
+import type { Answer, ApiAnswer } from './scripted-llm/answer.ts';
 import { chatAnswer } from './scripted-llm/chat-api.ts';
 import { type Api, conversationOf, promptsOf, type Turn } from './scripted-llm/conversation.ts';
 import { type Json, recordOf, textOf } from './scripted-llm/json.ts';
 import { messagesAnswer } from './scripted-llm/messages-api.ts';
 import { responsesAnswer } from './scripted-llm/responses-api.ts';
+import { ResponsesSocket } from './scripted-llm/responses-socket.ts';
 import { type Failure, nextStep, type Scripts, type Step, stepsDone } from './scripted-llm/script.ts';
 import { callFor, offeredTools } from './scripted-llm/tool-calls.ts';
+
+export interface LlmOptions {
+  /** Absent: plain HTTP. */
+  readonly tls?: { readonly key: string; readonly cert: string } | undefined;
+  /** Takes the Responses API over a websocket; else such a request is answered with 426. */
+  readonly websockets?: boolean | undefined;
+}
 
 /** One request as it came. */
 export interface LlmRequest {
@@ -48,23 +58,34 @@ export class ScriptedLlmServer implements AsyncDisposable {
   readonly #started = performance.now();
   readonly #failuresGiven = new Map<Failure, number>();
   readonly #requests: LlmRequest[] = [];
+  readonly #socket = new ResponsesSocket(async (message, body) => {
+    const { tools, conversation } = this.#remember(message, body, 'responses');
+    const step = await patient(this.#next(conversation, tools.length > 0));
+    if ('hang' in step || 'error' in step) throw new Error('no such step over a websocket');
+    return responsesAnswer(answerTo(step, body, tools)).stream.map(({ data }) => recordOf(data));
+  });
+  /** Headers of requests for a websocket. */
+  readonly upgrades: IncomingHttpHeaders[] = [];
   script: Scripts;
 
-  private constructor(script: Scripts) {
+  private constructor(script: Scripts, { tls, websockets = false }: LlmOptions) {
     this.script = script;
-    this.#server = createServer((request, response) => {
+    this.#server = tls === undefined ? createServer() : createTlsServer({ key: tls.key, cert: tls.cert });
+    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.#handle(request, response).catch((error: unknown) => {
         sendJson(response, 500, { error: { message: String(error) } });
       });
     });
-    // Codex tries a websocket first, with its own provider.
-    this.#server.on('upgrade', (_request, socket) => {
-      socket.end('HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.upgrades.push(request.headers);
+      if (websockets) this.#socket.upgrade(request, socket, head);
+      // Codex tries a websocket first, with its own provider.
+      else socket.end('HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     });
   }
 
-  static async start(script: Scripts = [], port = 0): Promise<ScriptedLlmServer> {
-    const server = new ScriptedLlmServer(script);
+  static async start(script: Scripts = [], port = 0, options: LlmOptions = {}): Promise<ScriptedLlmServer> {
+    const server = new ScriptedLlmServer(script, options);
     await new Promise<void>((resolve, reject) => {
       server.#server.once('error', reject);
       server.#server.listen(port, '127.0.0.1', resolve);
@@ -102,6 +123,7 @@ export class ScriptedLlmServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket.close();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
     await closed;
@@ -109,39 +131,39 @@ export class ScriptedLlmServer implements AsyncDisposable {
 
   async #handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(message);
-    const path = new URL(message.url ?? '/', 'http://localhost').pathname.replace(/(?<=.)\/+$/, '');
+    const path = pathOf(message);
     const method = message.method ?? 'GET';
-    const api = method === 'POST' ? PATHS.find(([ending]) => path.endsWith(ending))?.[1] : undefined;
+    const wanted = method === 'POST' ? PATHS.find(([ending]) => path.endsWith(ending))?.[1] : undefined;
+    const { api, tools, conversation } = this.#remember(message, body, wanted);
+    if (api === undefined) {
+      answerAside(method, path, response);
+      return;
+    }
+    const step = await patient(this.#next(conversation, tools.length > 0));
+    if ('hang' in step) return;
+    if ('error' in step) {
+      sendFailure(response, step.error);
+      return;
+    }
+    const answer = ANSWERS[api](answerTo(step, body, tools));
+    if (body['stream'] === true) sendStream(response, answer);
+    else sendJson(response, 200, answer.whole);
+  }
+
+  #remember(message: IncomingMessage, body: Json, api: Api | undefined) {
     const tools = api === undefined ? [] : offeredTools(api, body);
     const conversation = api === undefined ? [] : conversationOf(api, body);
     this.#requests.push({
       atMs: performance.now() - this.#started,
-      method,
-      path,
+      method: message.method ?? 'GET',
+      path: pathOf(message),
       headers: message.headers,
       api,
       body,
       conversation,
       tools: tools.map(({ name }) => name),
     });
-    if (api === undefined) {
-      answerAside(method, path, response);
-      return;
-    }
-    let step = this.#next(conversation, tools.length > 0);
-    for (; 'sleepMs' in step; step = step.then) await delay(step.sleepMs);
-    if ('hang' in step) return;
-    if ('error' in step) {
-      sendFailure(response, step.error);
-      return;
-    }
-    const answer = ANSWERS[api]({
-      model: textOf(body['model']) ?? 'unnamed',
-      text: 'text' in step ? step.text : 'I am at it.',
-      call: callFor(step, tools),
-    });
-    if (body['stream'] === true) sendStream(response, answer);
-    else sendJson(response, 200, answer.whole);
+    return { api, tools, conversation };
   }
 
   #next(conversation: readonly Turn[], isWork: boolean): Step {
@@ -155,6 +177,25 @@ export class ScriptedLlmServer implements AsyncDisposable {
     return isWork || 'hang' in step || 'error' in step ? step : TITLE;
   }
 }
+
+const pathOf = (message: IncomingMessage): string =>
+  new URL(message.url ?? '/', 'http://localhost').pathname.replace(/(?<=.)\/+$/, '');
+
+async function patient(first: Step): Promise<Exclude<Step, { readonly sleepMs: number }>> {
+  let step = first;
+  for (; 'sleepMs' in step; step = step.next) await delay(step.sleepMs);
+  return step;
+}
+
+const answerTo = (
+  step: Exclude<Step, { readonly sleepMs: number } | { readonly hang: true } | { readonly error: Failure }>,
+  body: Json,
+  tools: ReturnType<typeof offeredTools>,
+): Answer => ({
+  model: textOf(body['model']) ?? 'unnamed',
+  text: 'text' in step ? step.text : 'I am at it.',
+  call: callFor(step, tools),
+});
 
 async function bodyOf(message: IncomingMessage): Promise<Json> {
   const chunks: Buffer[] = [];

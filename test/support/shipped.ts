@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import { asText } from '../../src/runtime/core/command.ts';
 import { findProcesses } from '../../src/runtime/core/process-table-loader.ts';
 import { podmanBase } from '../../src/runtime/engine/podman/podman-commands.ts';
@@ -18,29 +19,45 @@ export class Shipped implements AsyncDisposable {
   readonly upstream: Awaited<ReturnType<typeof makeUpstream>>;
   readonly #clients: TestClient[] = [];
 
-  private constructor(host: TestHost, ground: Playground, upstream: Shipped['upstream']) {
+  readonly #own: Readonly<Record<string, string>>;
+
+  private constructor(
+    host: TestHost,
+    ground: Playground,
+    {
+      upstream,
+      own,
+    }: { readonly upstream: Shipped['upstream']; readonly own: Readonly<Record<string, string>> },
+  ) {
     this.host = host;
     this.ground = ground;
     this.upstream = upstream;
+    this.#own = own;
   }
 
-  static async make(): Promise<Shipped> {
+  /** @param own Variables for every program of it. */
+  static async make(own: Readonly<Record<string, string>> = {}): Promise<Shipped> {
     const [host, ground] = await Promise.all([testHost(), playground()]);
-    const shipped = new Shipped(host, ground, await makeUpstream(ground));
+    const shipped = new Shipped(host, ground, { upstream: await makeUpstream(ground), own });
     await shipped.run(['project', 'create', 'demo', '--upstream', shipped.upstream.url]);
     return shipped;
   }
 
   environment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
-    return { ...hostEnvironment(), ...this.host.environment, ...extra };
+    return { ...hostEnvironment(), ...this.host.environment, ...this.#own, ...extra };
   }
 
   /** A command to its end. Throws when it fails, with what it said. */
-  async run(args: readonly string[], extra: Readonly<Record<string, string>> = {}): Promise<string> {
+  async run(
+    args: readonly string[],
+    extra: Readonly<Record<string, string>> = {},
+    input?: string,
+  ): Promise<string> {
     return await runner.run({
       file: process.execPath,
       args: [main, ...args],
       env: this.environment(extra),
+      ...(input === undefined ? {} : { input }),
       timeoutMs: 120_000,
       parse: asText,
     });
@@ -79,7 +96,10 @@ export class Shipped implements AsyncDisposable {
 
   /** Everything of this instance that could be left behind, by kind. */
   async leftovers(): Promise<
-    Record<'containers' | 'pins' | 'processes' | 'services' | 'directories' | 'refs', readonly string[]>
+    Record<
+      'containers' | 'pins' | 'processes' | 'services' | 'directories' | 'refs' | 'tokens',
+      readonly string[]
+    >
   > {
     const { paths } = this.host;
     const base = podmanBase(paths.podman);
@@ -107,6 +127,7 @@ export class Shipped implements AsyncDisposable {
       processes: processes.map(({ argv }) => argv.join(' ')),
       services: await list(paths.services),
       directories: await list(path.join(paths.tasks, 'demo')),
+      tokens: tokensIn(paths.database),
       refs: [...refs.keys()].filter((ref) =>
         /^refs\/(?:namespaces|terok\/(?:seed|archive))\/|^refs\/heads\/[ghjkmnp-tv-z][0-9]/.test(ref),
       ),
@@ -128,6 +149,16 @@ export class Shipped implements AsyncDisposable {
   }
 }
 
+/** Of tasks, by whom they are for: what opens a credential. */
+function tokensIn(file: string): readonly string[] {
+  const database = new Database(file, { readonly: true });
+  try {
+    return database.prepare('SELECT task FROM phantom_tokens').pluck().all().map(String);
+  } finally {
+    database.close();
+  }
+}
+
 export const nothingLeft = {
   containers: [],
   pins: [],
@@ -135,6 +166,7 @@ export const nothingLeft = {
   services: [],
   directories: [],
   refs: [],
+  tokens: [],
 } as const;
 
 /** Asks again until it holds; the last answer decides. */

@@ -12,7 +12,7 @@ export function planAgentRun(input: AgentRunInput, newSession: () => string): Ag
   return {
     command: headless?.command,
     prompt: headless?.prompt,
-    environment: runEnvironment(input, headless?.environment ?? modelEnvironment(input)),
+    ...runEnvironment(input, headless?.environment ?? modelEnvironment(input)),
     files: configFiles(input),
     state: input.agent.state,
     firstState: Object.entries(firstState(input)).map(([path, value]) => ({

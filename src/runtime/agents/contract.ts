@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { RunSettings } from '../config/contract.ts';
-import type { CredentialKind } from './credential-schemas.ts';
+import { CredentialKind, type Route } from './credential-schemas.ts';
 import { Agent, Tool, WebProgram } from './roster-schema.ts';
 
 /** One file of the roster: everything about an agent or tool that is data. */
@@ -9,6 +9,10 @@ export type RosterEntry = z.infer<typeof RosterFile>;
 export type AgentFile = z.infer<typeof Agent>;
 export type ToolFile = z.infer<typeof Tool>;
 export type WebProgramFile = z.infer<typeof WebProgram>;
+
+export { CredentialKind };
+/** Where an entry's API calls go, and how they are signed. */
+export type CredentialRoute = z.infer<typeof Route>;
 
 /** A person's own file that cannot be used. */
 export interface AgentProblem {
@@ -66,6 +70,8 @@ export interface AgentRunInput {
 export interface ApiEndpoint {
   /** Like http://localhost:9419, without a slash at the end. */
   readonly baseUrl: string;
+  /** Host and port, for programs that take no more; absent: those of `baseUrl`, with its path. */
+  readonly baseAddress?: string | undefined;
   /** Worth nothing anywhere else: it may be read by whoever is in the container. */
   readonly token: string;
   readonly kind: CredentialKind;
@@ -80,6 +86,8 @@ export interface AgentRun {
   /** What the agent reads on standard input: the prompt, with what had no better way in front of or behind it. */
   readonly prompt: string | undefined;
   readonly environment: Readonly<Record<string, string>>;
+  /** Variables with a token of this start in them: written for it as files, never part of the container itself. */
+  readonly phantomEnvironment: Readonly<Record<string, string>>;
   readonly files: readonly AgentConfigFile[];
   /** Directories below /home/dev that are the task's own and outlive its container. */
   readonly state: readonly string[];

@@ -5,10 +5,12 @@ import type { ApiEndpoint, RosterEntry } from './contract.ts';
 /** What stands in a container for an entry's credential: its own address and token, with no place left open. */
 export interface Phantoms {
   readonly env: Readonly<Record<string, string>>;
+  /** Of those, the ones that hold the token: another at each start. */
+  readonly tokenVariables: readonly string[];
   readonly files: readonly { readonly path: string; readonly content: string }[];
 }
 
-export const NO_PHANTOMS: Phantoms = { env: {}, files: [] };
+export const NO_PHANTOMS: Phantoms = { env: {}, tokenVariables: [], files: [] };
 
 /** Of one entry; nothing where it has no endpoint, or no way to be told of it. Throws InvalidInputError. */
 export function phantomsOf(
@@ -35,6 +37,9 @@ export function phantomsOf(
   };
   return {
     env: Object.fromEntries(Object.entries(phantom.env).map(([name, value]) => [name, filled(value)])),
+    tokenVariables: Object.entries(phantom.env).flatMap(([name, value]) =>
+      value.includes('{token}') ? [name] : [],
+    ),
     files: phantom.files.map(({ path, content }) => ({ path, content: filled(content) })),
   };
 }
@@ -42,10 +47,10 @@ export function phantomsOf(
 /** Means itself in JSON, TOML, YAML and a shell's quotes, so that a place may be anywhere in a file of any format. */
 const PLAIN = /^[A-Za-z0-9/._~=+-][A-Za-z0-9/._~=+:[\]@%-]*$/;
 
-function placesOf({ baseUrl, token, socket }: ApiEndpoint): Readonly<Record<string, string>> {
+function placesOf({ baseUrl, baseAddress, token, socket }: ApiEndpoint): Readonly<Record<string, string>> {
   return {
     base_url: baseUrl,
-    base_address: baseUrl.replace(/^https?:\/\//, ''),
+    base_address: baseAddress ?? baseUrl.replace(/^https?:\/\//, ''),
     token,
     ...(socket === undefined ? {} : { socket }),
   };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AgentName } from '../core/ids.ts';
 import { EventFormat } from '../transcript/contract.ts';
+import { credentialProblems } from './credential-problems.ts';
 import { Auth, CredentialKind, Phantom, Route } from './credential-schemas.ts';
 import {
   environmentMap,
@@ -99,9 +100,7 @@ export const Agent = z
       issue(['session'], 'headless.resume needs to know where the session id comes from');
     if (agent.headless.resume === undefined && agent.session.id !== 'none')
       issue(['headless', 'resume'], 'is missing, though the session id is known');
-    for (const kind of Object.keys(agent.phantom))
-      if (agent.route === undefined || !Object.keys(agent.route.auth).includes(kind))
-        issue(['phantom', kind], 'route.auth has no rule for this kind of credential');
+    for (const { path, problem } of credentialProblems(agent)) issue(path, problem);
     for (const [index, directory] of agent.state.entries()) {
       if (isWithin(directory, AGENT_STATE))
         issue(['state', String(index)], 'is where all agents of a task write');
@@ -129,14 +128,19 @@ export const Agent = z
       issue(['phantom'], 'a socket needs a plain-HTTP base URL as well');
   });
 
-export const Tool = z.strictObject({
-  kind: z.literal('tool'),
-  ...base,
-  sidecar: z
-    .strictObject({ env: z.record(environmentName, z.string()).describe('Variable to credential field.') })
-    .optional()
-    .describe('Runs alone, in an image without agents, and gets the real credential.'),
-});
+export const Tool = z
+  .strictObject({
+    kind: z.literal('tool'),
+    ...base,
+    sidecar: z
+      .strictObject({ env: z.record(environmentName, z.string()).describe('Variable to credential field.') })
+      .optional()
+      .describe('Runs alone, in an image without agents, and gets the real credential.'),
+  })
+  .superRefine((tool, context) => {
+    for (const { path, problem } of credentialProblems(tool))
+      context.addIssue({ code: 'custom', path, message: problem });
+  });
 
 /** A program that people use in a browser: the main program of a web task. */
 export const WebProgram = z
@@ -148,7 +152,10 @@ export const WebProgram = z
     ),
     env: environmentMap.default({}),
   })
-  .superRefine(({ command }, context) => {
+  .superRefine((program, context) => {
+    const { command } = program;
+    for (const { path, problem } of credentialProblems(program))
+      context.addIssue({ code: 'custom', path, message: problem });
     const issue = (message: string) => context.addIssue({ code: 'custom', path: ['command'], message });
     const holes = holesOf(command);
     const unknown = holes.find((hole) => hole !== 'port' && hole !== 'public_url');

@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../core/errors.ts';
 import { approvalEnvironment, channelEnvironment, isAgent } from './agent-channels.ts';
-import type { AgentFile, AgentRunInput } from './contract.ts';
+import type { AgentFile, AgentRun, AgentRunInput } from './contract.ts';
 import { gitIdentity, usablePerson } from './git-identity.ts';
 import { phantomsOf } from './phantoms.ts';
 
@@ -9,6 +9,18 @@ import { phantomsOf } from './phantoms.ts';
  * ACP. Throws InvalidInputError when agents contradict each other.
  */
 export function runEnvironment(
+  input: AgentRunInput,
+  headless: Readonly<Record<string, string>>,
+): Pick<AgentRun, 'environment' | 'phantomEnvironment'> {
+  const all = Object.entries(wholeEnvironment(input, headless));
+  const names = new Set(input.roster.flatMap((entry) => phantomsOf(entry, input.endpoints).tokenVariables));
+  return {
+    environment: Object.fromEntries(all.filter(([name]) => !names.has(name))),
+    phantomEnvironment: Object.fromEntries(all.filter(([name]) => names.has(name))),
+  };
+}
+
+function wholeEnvironment(
   input: AgentRunInput,
   headless: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {

@@ -1,5 +1,6 @@
 import { assertNever, PolicyError } from '../core/errors.ts';
 import { LABEL } from '../engine/contract.ts';
+import type { Project } from '../projects/contract.ts';
 import type { Task } from './contract.ts';
 import { planRepairs, type Repair, taskOf } from './reconcile-plan.ts';
 import { isActive } from './state.ts';
@@ -126,8 +127,9 @@ export class Reconciler {
 
   /** Nothing of the attempt stays, and its run says that it never began. */
   async #abandon(task: Task): Promise<void> {
-    const { engine, services, shield, files, store, events, changes, clock } = this.#context;
+    const { engine, services, shield, files, store, events, changes, clock, vault } = this.#context;
     await engine.stop(task.container, 0);
+    vault.revoke(task.id);
     await services.close(task.id);
     await shield.lower(task.id);
     await files.removeServices(task);
@@ -165,8 +167,14 @@ export class Reconciler {
     this.#monitor.watch(task);
     await files.createServices(task);
     const project = await projects.get(task.project);
-    await services.open(task, project);
+    await services.open(task, project, { hasSshAgent: await this.#hasSshAgent(task, project) });
     await services.openDoor(task, project, networkPath);
+  }
+
+  /** Its tokens are still valid, and an agent is there where the project has one now. */
+  async #hasSshAgent({ mode, agent }: Task, project: Project): Promise<boolean> {
+    if (mode === 'tool') return false;
+    return (await this.#context.vault.planGrants({ project, agent, mode })).hasSshAgent;
   }
 
   async #stop(task: Task): Promise<void> {

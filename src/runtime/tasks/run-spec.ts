@@ -10,6 +10,7 @@ import {
 } from '../engine/contract.ts';
 import type { GpuGrant } from '../gpus/contract.ts';
 import type { Project } from '../projects/contract.ts';
+import type { GrantPlan } from '../vault/contract.ts';
 import type { Task } from './contract.ts';
 import { hasRuns } from './state.ts';
 import type { TaskPaths } from './task-files-store.ts';
@@ -36,7 +37,11 @@ export interface RunSpecInput {
   readonly engine: Pick<EngineInfo, 'limitsUnavailable'>;
   readonly instance: string;
   readonly timeoutS: number;
+  readonly access: Pick<GrantPlan, 'grants' | 'hasSshAgent'>;
 }
+
+/** Where the task's own SSH agent stands, by the host's doing. */
+const SSH_AGENT = '/run/terok/ssh-agent.sock';
 
 /**
  * One task's container, whole (pure). The isolation here is not negotiable by project or caller, only tightened.
@@ -95,6 +100,8 @@ function unlabelledSpec(input: RunSpecInput): ContainerSpec {
       GIT_BRANCH: task.baseBranch,
       GIT_RESET_MODE: git.reset_mode,
       ...(relay === undefined ? {} : { TEROK_RELAY: '1' }),
+      ...(input.access.grants.length === 0 ? {} : { TEROK_VAULT: '1' }),
+      ...(input.access.hasSshAgent ? { SSH_AUTH_SOCK: SSH_AGENT } : {}),
     },
     labels: {
       [LABEL.instance]: input.instance,
@@ -126,9 +133,13 @@ function unlabelledSpec(input: RunSpecInput): ContainerSpec {
     log: { hostPath: paths.log, maxBytes: MAX_LOG_BYTES },
     stopTimeoutS: limits.shutdown_timeout,
     // `terok-init` keeps the time limit; this one holds when the agent has stopped whatever keeps it.
-    lifetimeS: hasRuns(task) && input.timeoutS > 0 ? lifetimeFor(input.timeoutS) : undefined,
+    lifetimeS: lifetimeOf(task, input.timeoutS),
   };
 }
+
+/** Seconds after which the container is ended whatever it does; undefined where it may run on. */
+export const lifetimeOf = (task: Pick<Task, 'mode'>, timeoutS: number): number | undefined =>
+  hasRuns(task) && timeoutS > 0 ? lifetimeFor(timeoutS) : undefined;
 
 /** One of few, in seconds: a follow-up with a little more time is no reason for another container. */
 function lifetimeFor(timeoutS: number): number {

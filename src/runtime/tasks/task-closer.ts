@@ -17,7 +17,8 @@ export class TaskCloser {
    * ended. Collecting may fail without hiding the ending; removing the network may not.
    */
   async finish(task: Task, container: ContainerState | undefined): Promise<Task> {
-    const { store, events, changes, clock, services, shield } = this.#context;
+    const { store, events, changes, clock, services, shield, vault } = this.#context;
+    vault.revoke(task.id);
     await this.#collect(task);
     await services.close(task.id);
     await shield.lower(task.id);
@@ -87,10 +88,11 @@ export class TaskCloser {
 
   /** Removes everything of a task but its events, its archived heads and its archived log. */
   async delete(task: Task): Promise<{ readonly archived: readonly string[] }> {
-    const { engine, store, events, services, shield, files, changes, clock, refusals } = this.#context;
+    const { engine, store, events, services, shield, files, changes, clock, refusals, vault } = this.#context;
     const deleting = task.state === 'deleting' ? task : store.update(task.id, { state: 'deleting' });
     changes.announce(task.id, deleting);
     await engine.remove(task.container);
+    vault.revoke(task.id);
     await this.#collect(task);
     await services.close(task.id);
     await shield.lower(task.id);
@@ -112,8 +114,9 @@ export class TaskCloser {
 
   /** A creation that never finished. Its pushes, if it got that far, are archived like any other. */
   async undo(task: Task): Promise<void> {
-    const { engine, store, events, services, shield, files, changes } = this.#context;
+    const { engine, store, events, services, shield, files, changes, vault } = this.#context;
     await engine.remove(task.container);
+    vault.revoke(task.id);
     await services.close(task.id);
     await shield.lower(task.id);
     await this.#closeGate(task);
@@ -124,9 +127,10 @@ export class TaskCloser {
   }
 
   async #collect(task: Task): Promise<void> {
-    const { gate, refusals, projects, logger } = this.#context;
+    const { gate, refusals, projects, logger, credentials } = this.#context;
     const steps = await Promise.allSettled([
       refusals.record(task),
+      credentials.record(task),
       projects.get(task.project).then((project) => gate.publish(project, task.id)),
     ]);
     for (const step of steps) {

@@ -11,7 +11,9 @@ import type { Images } from '../images/contract.ts';
 import type { Projects } from '../projects/contract.ts';
 import type { Shield } from '../shield/contract.ts';
 import type { Transcripts } from '../transcript/contract.ts';
+import type { Vault } from '../vault/contract.ts';
 import type { WebDoors } from '../web/contract.ts';
+import type { CredentialWatch } from './credential-watch.ts';
 import type { RefusalRecorder } from './refusal-recorder.ts';
 import type { RunEvidences } from './run-evidence.ts';
 import type { TaskChanges } from './task-changes.ts';
@@ -30,6 +32,8 @@ export interface TaskContext {
   readonly shield: Shield;
   readonly doors: WebDoors;
   readonly transcripts: Transcripts;
+  readonly vault: Pick<Vault, 'planGrants' | 'grant' | 'revoke'>;
+  readonly credentials: CredentialWatch;
   readonly events: EventLog;
   readonly store: TaskStore;
   readonly files: TaskFilesStore;
@@ -43,4 +47,6 @@ export interface TaskContext {
   readonly logger: Logger;
   readonly checkpoint: Checkpoint;
   readonly instance: string;
+  /** Directory with one for each agent, whose files each new task of it begins with. */
+  readonly personalHomes: string;
 }

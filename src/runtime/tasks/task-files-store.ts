@@ -26,11 +26,14 @@ export interface TaskPaths {
   readonly services: string;
   readonly gateSocket: string;
   readonly relaySocket: string;
+  readonly vaultSocket: string;
+  readonly sshAgentSocket: string;
 }
 
 /** What the host writes for `terok-init` before each start. */
 export type ServiceFile = 'prompt' | 'gate-token' | 'run';
 const ENVIRONMENT = 'environment';
+const PHANTOMS = 'phantoms';
 
 export interface TaskFilesDeps {
   readonly paths: Paths;
@@ -60,7 +63,23 @@ export class TaskFilesStore {
       services,
       gateSocket: path.join(services, 'gate.sock'),
       relaySocket: path.join(services, 'relay.sock'),
+      vaultSocket: path.join(services, 'vault.sock'),
+      sshAgentSocket: path.join(services, 'ssh-agent.sock'),
     };
+  }
+
+  /** What a search for credentials looks through. */
+  containerWritable(task: Pick<Task, 'id' | 'project'>): readonly {
+    readonly task: string;
+    readonly directory: string;
+    readonly agentHome: boolean;
+  }[] {
+    const { workspace, agentState, agentHome } = this.pathsOf(task);
+    return [workspace, agentState, agentHome].map((directory) => ({
+      task: task.id,
+      directory,
+      agentHome: directory === agentHome,
+    }));
   }
 
   async create(task: Task, owner: { readonly uid: number; readonly gid: number }): Promise<void> {
@@ -117,6 +136,20 @@ export class TaskFilesStore {
     await makeReadable(directory);
     for (const [variable, secret] of secrets)
       await writeFileAtomic(path.join(directory, variable), secret.reveal(), 0o644);
+  }
+
+  /** Variables with what stands for credentials, one file each, for as long as this start lasts. */
+  async writePhantoms(
+    task: Pick<Task, 'id' | 'project'>,
+    environment: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const directory = path.join(this.pathsOf(task).services, PHANTOMS);
+    await makeReadable(directory);
+    await Promise.all(
+      Object.entries(environment).map(([variable, value]) =>
+        writeFileAtomic(path.join(directory, variable), value, 0o644),
+      ),
+    );
   }
 
   async removeSecrets(task: Pick<Task, 'id' | 'project'>): Promise<void> {

@@ -1,4 +1,4 @@
-import type { AgentFile, AgentRun, Agents, ApiEndpoint, RosterEntry } from '../agents/contract.ts';
+import type { AgentConfigFile, AgentFile, AgentRun, Agents } from '../agents/contract.ts';
 import { type Config, FALLBACK_AGENT, type RunSettings } from '../config/contract.ts';
 import type { Secret } from '../core/secret.ts';
 import {
@@ -8,8 +8,9 @@ import {
   type Projects,
   timeoutScope,
 } from '../projects/contract.ts';
-import type { Vault } from '../vault/contract.ts';
+import type { GrantPlan, SshHosts, Vault } from '../vault/contract.ts';
 import { CONTAINER_WEB_PORT } from '../web/contract.ts';
+import { endpointsOf } from './api-endpoints.ts';
 import type { CreateTaskInput, Task, TaskMode } from './contract.ts';
 import type { TaskSettings } from './task-row.ts';
 import { modeOf } from './task-rules.ts';
@@ -29,6 +30,10 @@ export interface TaskPlan {
   readonly program: readonly string[] | undefined;
   /** Real credentials, by the variable that its program expects them in. */
   readonly secrets: ReadonlyMap<string, Secret>;
+  /** What it may use through its own proxy; nothing is valid yet. */
+  readonly access: GrantPlan;
+  /** Whose settings of the person's it begins with; undefined where no agent runs. */
+  readonly homeOf: string | undefined;
   readonly restricted: boolean;
   /** 0: no limit. */
   readonly timeoutS: number;
@@ -44,7 +49,8 @@ export interface TaskPlannerDeps {
   readonly agents: Agents;
   readonly config: Config;
   readonly identity: HumanIdentity;
-  readonly vault: Pick<Vault, 'credential'>;
+  readonly vault: Pick<Vault, 'credential' | 'planGrants'>;
+  readonly sshHosts: Pick<SshHosts, 'containerFile'>;
 }
 
 interface Wanted {
@@ -57,10 +63,7 @@ interface Wanted {
   readonly session: string | undefined;
 }
 
-/** Where a model server of this machine stands in every container. */
-const RELAY_URL = 'http://localhost:9419';
-/** The relay asks for nothing: whoever reaches it is a task that may. */
-const RELAY_TOKEN = 'terok-relay';
+const NO_ACCESS: GrantPlan = { grants: [], hasSshAgent: false, warnings: [] };
 
 /** Settles what a task is, from what was asked for and what the files say. Changes nothing. */
 export class TaskPlanner {
@@ -111,6 +114,8 @@ export class TaskPlanner {
       resumed: session,
       webAgent: undefined,
       secrets: new Map<string, Secret>(),
+      access: NO_ACCESS,
+      homeOf: undefined,
     };
     switch (mode) {
       case 'tool':
@@ -118,28 +123,28 @@ export class TaskPlanner {
       case 'web':
         return { ...rest, ...(await this.#planWeb(wanted)) };
       case 'headless': {
-        const { agent, run, resolved, restricted } = await this.#planAgent(wanted, wanted.agent);
+        const { agent, resolved, ...planned } = await this.#planAgent(wanted, wanted.agent);
+        const { run } = planned;
         if (run.command === undefined) throw new Error('a headless run was planned without a command');
         return {
           ...rest,
+          ...planned,
           agent: agent.name,
-          run,
           program: run.command,
-          restricted,
           timeoutS: resolved.timeoutS,
         };
       }
       case 'interactive':
       case 'dev': {
-        const { agent, run, restricted } = await this.#planAgent(wanted, wanted.agent);
-        return { ...rest, agent: agent.name, run, program: undefined, restricted, timeoutS: 0 };
+        const { agent, resolved: _, ...planned } = await this.#planAgent(wanted, wanted.agent);
+        return { ...rest, ...planned, agent: agent.name, program: undefined, timeoutS: 0 };
       }
     }
   }
 
   async #planTool({ project, settings, agent: name = '' }: Wanted) {
     const tool = await this.#deps.agents.tool(name);
-    const secrets = await credentialsOf(tool, this.#deps.vault);
+    const secrets = await credentialsOf(tool, { vault: this.#deps.vault, project: project.id });
     return {
       agent: tool.name,
       run: toolRun(tool),
@@ -152,7 +157,7 @@ export class TaskPlanner {
 
   /** People start agents in it, so everything that agents are told is there as well. */
   async #planWeb(wanted: Wanted) {
-    const [program, { run, restricted }] = await Promise.all([
+    const [program, { run, restricted, access, homeOf }] = await Promise.all([
       this.#deps.agents.webProgram(wanted.agent ?? ''),
       this.#planAgent(wanted, wanted.settings.agent),
     ]);
@@ -162,6 +167,8 @@ export class TaskPlanner {
       run: { ...run, environment: { ...run.environment, ...program.env } },
       program: program.command.map((argument) => argument.replaceAll('{port}', String(CONTAINER_WEB_PORT))),
       restricted,
+      access,
+      homeOf,
       timeoutS: 0,
     };
   }
@@ -174,8 +181,10 @@ export class TaskPlanner {
     readonly run: AgentRun;
     readonly resolved: RunSettings;
     readonly restricted: boolean;
+    readonly access: GrantPlan;
+    readonly homeOf: string;
   }> {
-    const { agents, config, identity } = this.#deps;
+    const { agents, config, identity, vault } = this.#deps;
     const [agent, roster, global, preset, human] = await Promise.all([
       agents.agent(name ?? project.settings.default_agent ?? FALLBACK_AGENT),
       agents.roster(),
@@ -201,6 +210,8 @@ export class TaskPlanner {
       selectedSubagents: settings.subagents,
     });
     const restricted = settings.restricted ?? (project.settings.run.restricted || !resolved.isUnrestricted);
+    if (mode === 'tool') throw new Error('a tool runs without an agent');
+    const access = await vault.planGrants({ project, agent: agent.name, mode });
     const run = agents.plan({
       agent,
       roster: roster.entries,
@@ -211,15 +222,23 @@ export class TaskPlanner {
       human,
       prompt,
       session,
-      endpoints: project.settings.relay === undefined ? new Map() : relayEndpoints(roster.entries),
+      endpoints: endpointsOf({
+        roster: roster.entries,
+        hasRelay: project.settings.relay !== undefined,
+        grants: access.grants,
+      }),
     });
-    return { agent, run, resolved, restricted };
+    const files = access.hasSshAgent ? [...run.files, await this.#knownHosts(project)] : run.files;
+    return { agent, run: { ...run, files }, resolved, restricted, access, homeOf: agent.name };
+  }
+
+  /** Where OpenSSH looks for everybody's: whoever has an agent should not have to trust the first key it sees. */
+  async #knownHosts(project: Project): Promise<AgentConfigFile> {
+    return {
+      path: 'managed/etc/ssh/ssh_known_hosts',
+      content: await this.#deps.sshHosts.containerFile(project),
+      isExecutable: false,
+      mountedAt: '/etc/ssh/ssh_known_hosts',
+    };
   }
 }
-
-const relayEndpoints = (roster: readonly RosterEntry[]): ReadonlyMap<string, ApiEndpoint> =>
-  new Map(
-    roster
-      .filter(({ kind, phantom }) => kind === 'agent' && phantom.api_key !== undefined)
-      .map(({ name }) => [name, { baseUrl: RELAY_URL, token: RELAY_TOKEN, kind: 'api_key' }]),
-  );

@@ -2,6 +2,7 @@ import { Scope } from '../core/scope.ts';
 import type { Gate } from '../gate/contract.ts';
 import type { Project } from '../projects/contract.ts';
 import type { Relay } from '../relay/contract.ts';
+import type { Vault } from '../vault/contract.ts';
 import type { WebDoor, WebDoors } from '../web/contract.ts';
 import type { Task } from './contract.ts';
 import type { TaskFilesStore } from './task-files-store.ts';
@@ -11,6 +12,7 @@ import { publicUrlOf } from './task-tokens.ts';
 export interface TaskServicesDeps {
   readonly gate: Gate;
   readonly relay: Relay;
+  readonly vault: Pick<Vault, 'serveProxy' | 'serveSshAgent'>;
   readonly doors: WebDoors;
   readonly files: TaskFilesStore;
   readonly store: TaskStore;
@@ -31,12 +33,12 @@ export class TaskServices {
   }
 
   /** Listens on the task's sockets; does nothing when it does already. */
-  async open(task: Task, project: Project): Promise<void> {
+  async open(task: Task, project: Project, access: { readonly hasSshAgent: boolean }): Promise<void> {
     if (this.#open.has(task.id)) return;
-    const { gate, relay, files, store } = this.#deps;
+    const { gate, relay, files, store, vault } = this.#deps;
     const tokenHash = store.tokenHash(task.id);
     if (tokenHash === undefined) throw new Error(`task ${task.id} has no gate token`);
-    const { gateSocket, relaySocket } = files.pathsOf(task);
+    const { gateSocket, relaySocket, vaultSocket, sshAgentSocket } = files.pathsOf(task);
     const isReadOnly = store.origin(task.id)?.settings.gate === false;
     const scope = new Scope();
     try {
@@ -52,6 +54,15 @@ export class TaskServices {
       if (endpoint !== undefined) {
         const relayed = await relay.serve({ socketPath: relaySocket, endpoint });
         scope.defer(() => relayed.close());
+      }
+      // A tool has its real credential, in a container of its own.
+      if (task.mode !== 'tool') {
+        const proxy = await vault.serveProxy({ id: task.id, project }, vaultSocket);
+        scope.defer(() => proxy.close());
+      }
+      if (access.hasSshAgent) {
+        const agent = await vault.serveSshAgent({ id: task.id, project }, sshAgentSocket);
+        scope.defer(() => agent.close());
       }
     } catch (error) {
       await scope.dispose();

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Scope } from '../core/scope.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ContainerSpec, Progress } from '../engine/contract.ts';
@@ -5,11 +6,16 @@ import { projectImages } from '../images/contract.ts';
 import { prepareAgentHome } from './agent-home-store.ts';
 import { imageOf, sidecarOf } from './agent-image.ts';
 import type { Task } from './contract.ts';
+import { credentialFilesOf } from './credential-files.ts';
 import { assertUsable } from './gpu-access.ts';
-import { CONTAINER_USER, runFile, runSpec } from './run-spec.ts';
+import { loadPersonalHome, type PersonalHome } from './personal-home-loader.ts';
+import { CONTAINER_USER, lifetimeOf, runFile, runSpec } from './run-spec.ts';
 import type { TaskContext } from './task-context.ts';
 import type { TaskPlan } from './task-planner.ts';
 import { publicUrlOf } from './task-tokens.ts';
+
+/** Of tasks without a time limit of their own. */
+const TOKEN_LIFETIME_S = 30 * 24 * 3600;
 
 /** One start of a task, whether its first or another: the intent is stored, nothing else has happened. */
 export interface Start {
@@ -38,11 +44,11 @@ export class TaskStartUp {
 
   /** What it opens goes into the scope at once; the caller disposes of it when anything fails. */
   async prepare(start: Start, scope: Scope, progress: Progress, signal: AbortSignal): Promise<ReadyToRun> {
-    const { engine, gpus, files, instance } = this.#context;
-    const { task, plan } = start;
+    const { engine, gpus, files, instance, vault, checkpoint } = this.#context;
+    const { kind, task, plan } = start;
     const { project, settings } = plan;
     // Neither needs the other, so none waits; the first failure undoes what the others did.
-    const [gate, networkPath, image, gpu, info] = await all([
+    const [gate, networkPath, image, gpu, info, homeWarnings] = await all([
       this.#openGate(start, signal),
       this.#raiseShield(start, scope, signal),
       this.#findImage(plan, progress, signal),
@@ -53,6 +59,9 @@ export class TaskStartUp {
     assertUsable(gpu, info);
     // Last, for building an image takes minutes, and a real credential lies open no longer than it must.
     await files.writeSecrets(task, plan.secrets);
+    scope.defer(async () => vault.revoke(task.id));
+    vault.grant(task.id, plan.access.grants, lifetimeOf(task, plan.timeoutS) ?? TOKEN_LIFETIME_S);
+    checkpoint(`${kind}:tokens-granted`);
     const spec = runSpec({
       task: { ...task, baseBranch: gate.baseBranch },
       project,
@@ -65,13 +74,14 @@ export class TaskStartUp {
       engine: info,
       instance,
       timeoutS: plan.timeoutS,
+      access: plan.access,
     });
     return {
       spec,
       image,
       networkPath,
       baseBranch: gate.baseBranch,
-      warnings: [...plan.run.warnings, ...gate.warnings],
+      warnings: [...plan.run.warnings, ...plan.access.warnings, ...gate.warnings, ...homeWarnings],
     };
   }
 
@@ -127,7 +137,8 @@ export class TaskStartUp {
     }
   }
 
-  async #openServices({ kind, task, plan, gateToken }: Start, scope: Scope): Promise<void> {
+  /** Returns what the caller should know of it. */
+  async #openServices({ kind, task, plan, gateToken }: Start, scope: Scope): Promise<readonly string[]> {
     const { files, services, engine, checkpoint } = this.#context;
     const { run, project, program } = plan;
     const owner = engine.hostOwner(CONTAINER_USER);
@@ -140,20 +151,37 @@ export class TaskStartUp {
       await files.removeServices(task);
       await files.createServices(task);
     }
-    await prepareAgentHome(files.pathsOf(task).agentHome, run, owner);
+    const personal = await this.#personalFiles(plan);
+    const { agentHome } = files.pathsOf(task);
+    const warnings = await prepareAgentHome(agentHome, { ...run, personal: personal.files }, owner);
     await files.writeConfig(task, run.files);
     checkpoint(`${kind}:config-written`);
     // At once: each waits for the disk.
     await all([
       files.writeService(task, 'gate-token', gateToken.reveal()),
       files.writeService(task, 'prompt', run.prompt ?? ''),
+      files.writePhantoms(task, run.phantomEnvironment),
       program === undefined
         ? undefined
         : files.writeService(task, 'run', runFile(plan.timeoutS, this.#filledIn(task, plan, program))),
     ]);
     scope.defer(() => services.close(task.id));
-    await services.open(task, project);
+    await services.open(task, project, plan.access);
     checkpoint(`${kind}:services-listening`);
+    return kind === 'create'
+      ? [...personal.problems, ...warnings]
+      : await this.#context.credentials.warnings(task);
+  }
+
+  /** What a person keeps for an agent: it goes into each new task, and nothing ever comes back. */
+  async #personalFiles({ homeOf, run }: TaskPlan): Promise<PersonalHome> {
+    if (homeOf === undefined) return { files: [], problems: [] };
+    const { agents, personalHomes } = this.#context;
+    const { entries } = await agents.roster();
+    return await loadPersonalHome(path.join(personalHomes, homeOf), {
+      state: run.state,
+      refused: credentialFilesOf(entries),
+    });
   }
 
   /** A web program is told the address that people see, which depends on the port that was claimed for it. */

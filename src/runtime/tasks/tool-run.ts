@@ -12,6 +12,7 @@ export function toolRun({ files }: ToolFile): AgentRun {
     command: undefined,
     prompt: undefined,
     environment: {},
+    phantomEnvironment: {},
     files: files.map(({ path, content }) => ({
       path: `managed${path}`,
       content,
@@ -31,7 +32,7 @@ export function toolRun({ files }: ToolFile): AgentRun {
  */
 export async function credentialsOf(
   tool: ToolFile,
-  vault: Pick<Vault, 'credential'>,
+  { vault, project }: { readonly vault: Pick<Vault, 'credential'>; readonly project: string },
 ): Promise<ReadonlyMap<string, Secret>> {
   if (tool.sidecar === undefined) {
     throw new InvalidInputError(`${tool.title} is not a tool that runs by itself`, {
@@ -39,7 +40,7 @@ export async function credentialsOf(
     });
   }
   const wanted = Object.entries(tool.sidecar.env);
-  const fields = wanted.length === 0 ? undefined : await vault.credential(tool.name);
+  const fields = wanted.length === 0 ? undefined : await vault.credential(tool.name, project);
   return new Map(
     wanted.map(([variable, field]) => {
       const value = fields?.get(field);

@@ -55,5 +55,3 @@ export const secretsOf = (credential: StoredCredential): readonly string[] =>
         }),
       ].filter((text) => text !== '')
     : [headerValueOf(credential)];
-
-export const kindOf = ({ kind }: StoredCredential): CredentialKind => kind;

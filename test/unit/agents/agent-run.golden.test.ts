@@ -31,6 +31,7 @@ const everything = settings({
 const redirected = (run: AgentRun, before: AgentRun) => ({
   command: run.command,
   environment: changed(run.environment, before.environment),
+  phantomEnvironment: run.phantomEnvironment,
   files: changed(
     Object.fromEntries(
       run.files.flatMap(({ mountedAt, content }) => (mountedAt === undefined ? [] : [[mountedAt, content]])),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseAgent, readAgentDocument } from '../../../src/runtime/agents/agent-document.ts';
-import type { ApiEndpoint } from '../../../src/runtime/agents/contract.ts';
+import { type ApiEndpoint, CredentialKind } from '../../../src/runtime/agents/contract.ts';
 import { readRoster } from '../../../src/runtime/agents/roster.ts';
 import {
   agentOf,
@@ -40,11 +40,13 @@ describe('an endpoint', () => {
   it('takes the place of the vendor in variables and files, by kind of credential', () => {
     const socket = '/run/terok/proxy.sock';
     const run = plan(agent, { endpoints: new Map([['mine', endpoint({ socket })]]) });
+    // What is another at each start is no part of the container, which is the same then.
     expect(run.environment).toMatchObject({
       MINE_URL: 'http://localhost:9419/v1',
       MINE_HOST: 'localhost:9419',
-      MINE_KEY: 'no-key',
     });
+    expect(run.phantomEnvironment).toEqual({ MINE_KEY: 'no-key' });
+    expect(run.environment).not.toHaveProperty('MINE_KEY');
     expect(run.files).toContainEqual(expect.objectContaining({ mountedAt: '/etc/mine.json' }));
     expect(JSON.parse(contentOf(run, 'managed/etc/mine.json'))).toEqual({
       url: 'http://localhost:9419',
@@ -52,9 +54,17 @@ describe('an endpoint', () => {
       other: '{else}',
     });
     const other = plan(agent, { endpoints: new Map([['mine', endpoint({ kind: 'oauth' })]]) });
-    expect(other.environment).toHaveProperty('MINE_TOKEN', 'no-key');
-    expect(other.environment).not.toHaveProperty('MINE_KEY');
+    expect(other.phantomEnvironment).toEqual({ MINE_TOKEN: 'no-key' });
     expect(other.files.map(({ mountedAt }) => mountedAt)).not.toContain('/etc/mine.json');
+  });
+
+  it('at a proxy has a path in its address, and none where a program takes host and port alone', () => {
+    const proxy = endpoint({ baseUrl: 'http://localhost:9420/mine', baseAddress: 'localhost:9420' });
+    const run = plan(agent, { endpoints: new Map([['mine', { ...proxy, socket: '/run/s' }]]) });
+    expect(run.environment).toMatchObject({
+      MINE_URL: 'http://localhost:9420/mine/v1',
+      MINE_HOST: 'localhost:9420',
+    });
   });
 
   it('changes nothing where there is none, or it is of another entry, or of a kind that is not told', () => {
@@ -84,11 +94,11 @@ describe('an endpoint', () => {
   it('of every entry holds in the one container, also of tools', () => {
     const roster = bundledRoster();
     const endpoints = new Map([
-      ['gh', endpoint({ kind: 'oauth', token: 'of-gh', socket: '/run/terok/proxy.sock' })],
+      ['gh', endpoint({ kind: 'oauth_token', token: 'of-gh', socket: '/run/terok/proxy.sock' })],
       ['codex', endpoint({ token: 'of-codex' })],
     ]);
     const run = plan(bundledAgent('claude'), { roster, endpoints });
-    expect(run.environment).toMatchObject({ GH_TOKEN: 'of-gh', CODEX_API_KEY: 'of-codex' });
+    expect(run.phantomEnvironment).toEqual({ GH_TOKEN: 'of-gh', CODEX_API_KEY: 'of-codex' });
     expect(run.environment).not.toHaveProperty('ANTHROPIC_BASE_URL');
     expect(contentOf(run, 'managed/home/dev/.config/gh/config.yml')).toContain('/run/terok/proxy.sock');
     expect(contentOf(run, 'managed/etc/codex/config.toml')).toContain(
@@ -98,12 +108,52 @@ describe('an endpoint', () => {
 
   it('may differ for each bundled agent without a contradiction', () => {
     const roster = bundledRoster();
-    for (const kind of ['api_key', 'oauth'] as const) {
+    for (const kind of CredentialKind.options) {
       const endpoints = new Map(
         roster.map(({ name }) => [name, endpoint({ kind, token: `of-${name}`, socket: '/run/s' })]),
       );
       expect(() => plan(bundledAgent('claude'), { roster, endpoints })).not.toThrow();
     }
+  });
+});
+
+describe('a route', () => {
+  const renewed = (more: string): string =>
+    agentText(
+      'mine',
+      `route: { prefix: mine, upstream: https://api.example.org/v2, auth: { oauth: { header: X-Key } },
+  refresh: { token_url: https://api.example.org/v2/oauth/token, client_id: me }${more} }
+`,
+    );
+  const problem = (text: string): string | undefined =>
+    readRoster({ bundled: [], own: [{ file: '/o/mine.yaml', text }] }).broken.get('mine')?.message;
+
+  it.each([
+    ['without rules', renewed('')],
+    ['with a rule that lets it through', renewed(', rules: [{ path: /oauth/** }]')],
+    [
+      'by another upstream',
+      renewed(', rules: [{ path: /x/** }], paths: { /x/: https://api.example.org/v2 }').replace(
+        'v2/oauth/token',
+        'v2/x/token',
+      ),
+    ],
+  ])('%s may not lead to where tokens are renewed', (_, text) => {
+    expect(problem(text)).toMatch(/route\.refresh\.token_url.*could reach it/);
+  });
+
+  it.each([
+    [
+      'of another host',
+      renewed('').replace('https://api.example.org/v2/oauth', 'https://login.example.org/oauth'),
+    ],
+    ['that its rules leave out', renewed(', rules: [{ path: /v1/** }, { methods: [GET], path: /** }]')],
+  ])('may have its tokens renewed at a place %s', (_, text) => {
+    expect(problem(text)).toBeUndefined();
+  });
+
+  it('says how a kind of credential is sent, for tools as for agents', () => {
+    expect(problem(routed('mine', '{ pat: { env: { A: "{token}" } } }'))).toContain('phantom.pat');
   });
 });
 
@@ -119,7 +169,7 @@ describe('entries that want one variable or file for different endpoints', () =>
       ['one', endpoint()],
       ['other', endpoint()],
     ]);
-    expect(plan(agent, { roster, endpoints: same }).environment).toHaveProperty('KEY', 'no-key');
+    expect(plan(agent, { roster, endpoints: same }).phantomEnvironment).toHaveProperty('KEY', 'no-key');
     const different = new Map([...same, ['other', endpoint({ token: 'another' })] as const]);
     expect(() => plan(agent, { roster, endpoints: different })).toThrow(
       'one and other give KEY different values',
@@ -170,10 +220,9 @@ describe('OpenCode', () => {
         apiKey: '{env:OPENCODE_API_KEY}',
       });
     }
-    expect(plan(opencode, { endpoints }).environment).toMatchObject({
-      TEROK_OC_OPENCODE_BASE_URL: 'http://localhost:9419/v1',
-      OPENCODE_API_KEY: 'no-key',
-    });
+    const { environment, phantomEnvironment } = plan(opencode, { endpoints });
+    expect(environment).toHaveProperty('TEROK_OC_OPENCODE_BASE_URL', 'http://localhost:9419/v1');
+    expect(phantomEnvironment).toEqual({ OPENCODE_API_KEY: 'no-key' });
   });
 
   it('is pointed nowhere by a kind of credential that it is not told', () => {

@@ -53,6 +53,7 @@ beforeEach(async () => {
     approvals: fake.approvals,
     egress: fake.egress,
     vault: fake.vault,
+    sshHosts: fake.sshHosts,
     doctor: fake.doctor,
     events: fake.events,
     [Symbol.asyncDispose]: async () => await fake[Symbol.asyncDispose](),

@@ -36,6 +36,20 @@ describe('podman run', () => {
     ['gpu-by-cdi', exampleSpec({ restricted: true, gpu: cdi })],
     ['gpu-by-nodes', exampleSpec({ restricted: true, gpu: nodes })],
     ['no-network', { ...exampleSpec({ restricted: true }), network: { kind: 'none' } }],
+    [
+      'login-rootless',
+      {
+        ...exampleSpec({ mode: 'dev', restricted: true }),
+        network: { kind: 'open', program: 'slirp4netns', loopbackPorts: [1455] },
+      },
+    ],
+    [
+      'login-by-pasta',
+      {
+        ...exampleSpec({ mode: 'dev', restricted: true }),
+        network: { kind: 'open', program: 'pasta', loopbackPorts: [] },
+      },
+    ],
   ])('of an %s container', async (name, spec) => {
     await expect(text(runArgs(spec))).toMatchFileSnapshot(`../../golden/podman/${name}.txt`);
   });

@@ -654,16 +654,75 @@ describe('a debugging shell', () => {
   });
 });
 
+describe('what stands for a credential', () => {
+  const PHANTOMS = { A_KEY: 'sk-terokp00', OTHER_TOKEN: 'terokp11' } as const;
+  const SHOW = 'echo "$A_KEY $OTHER_TOKEN"';
+  const SHOWN = `${PHANTOMS.A_KEY} ${PHANTOMS.OTHER_TOKEN}\n`;
+  beforeEach(() => {
+    mkdirSync(path.join(services, 'phantoms'));
+    for (const [name, value] of Object.entries(PHANTOMS))
+      writeFileSync(path.join(services, 'phantoms', name), value);
+  });
+
+  it.each(['headless', 'tool', 'web'])('is in the environment of what a %s task runs', async (mode) => {
+    writeRun('20', 'bash', '-c', SHOW);
+    const { code, stdout } = await start(mode);
+    expect(code).toBe(0);
+    expect(stdout.split('init complete\n')[1]).toBe(SHOWN);
+  });
+
+  it('is there for a person at a debugging shell', async () => {
+    const { stdout } = await runScript('terok-init', {
+      args: ['dev'],
+      env: environment(),
+      input: `${SHOW}\n`,
+    });
+    expect(stdout.split('init complete\n')[1]).toBe(SHOWN);
+  });
+
+  it('is there for a person in an interactive task', async () => {
+    const script = new RunningScript('terok-init', { args: ['interactive'], env: environment() });
+    try {
+      await script.printed('init complete');
+      // It becomes `sleep`, in whose environment one can look.
+      await expect
+        .poll(() => readFileSync(`/proc/${script.process.pid}/environ`, 'utf8').split('\0'))
+        .toContain(`A_KEY=${PHANTOMS.A_KEY}`);
+    } finally {
+      script.killAll();
+      await script.result;
+    }
+  });
+
+  it('of another start takes the place of the earlier one', async () => {
+    writeRun('20', 'bash', '-c', SHOW);
+    await start('headless');
+    rmSync(path.join(services, 'phantoms'), { recursive: true });
+    mkdirSync(path.join(services, 'phantoms'));
+    writeFileSync(path.join(services, 'phantoms', 'A_KEY'), 'next');
+    expect((await start('headless')).stdout).toContain('next \n');
+  });
+
+  it('with a name that is none is a reason not to start', async () => {
+    writeFileSync(path.join(services, 'phantoms', 'a b'), 'x');
+    writeRun('20', 'true');
+    expect((await start('headless')).code).toBe(65);
+  });
+});
+
 describe('bridges', () => {
-  it('offer the host sockets on loopback ports before anything uses them, and reach a socket made anew', async () => {
-    const socket = path.join(services, 'relay.sock');
+  it.each([
+    { socket: 'relay.sock', port: 39_419, env: { TEROK_RELAY: '1', TEROK_RELAY_PORT: '39419' } },
+    { socket: 'vault.sock', port: 39_420, env: { TEROK_VAULT: '1', TEROK_VAULT_PORT: '39420' } },
+  ])('offer $socket on a loopback port before anything uses it, and reach one made anew', async (bridged) => {
+    const socket = path.join(services, bridged.socket);
     const serve = async (answer: string): Promise<() => Promise<unknown>> => {
       const server = createServer((client) => client.end(answer)).listen(socket);
       await new Promise((resolve) => server.once('listening', resolve));
       return () => new Promise((resolve) => server.close(resolve));
     };
     const ask = async (): Promise<string> => {
-      const client = connect(39_419, '127.0.0.1');
+      const client = connect(bridged.port, '127.0.0.1');
       let text = '';
       for await (const chunk of client) text += String(chunk);
       return text;
@@ -671,7 +730,7 @@ describe('bridges', () => {
     const stop = await serve('first');
     const script = new RunningScript('terok-init', {
       args: ['interactive'],
-      env: environment({ TEROK_RELAY: '1', TEROK_RELAY_PORT: '39419' }),
+      env: environment(bridged.env),
     });
     try {
       await script.printed('init complete');

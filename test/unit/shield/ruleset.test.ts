@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { isNeverAllowed } from '../../../src/runtime/shield/address-classes.ts';
+import { isNeverAllowed } from '../../../src/runtime/core/address-classes.ts';
 import { EgressRule } from '../../../src/runtime/shield/contract.ts';
 import { allowKey, parseListing } from '../../../src/runtime/shield/nft-listing.ts';
 import { renderOpened, renderRuleset } from '../../../src/runtime/shield/ruleset.ts';

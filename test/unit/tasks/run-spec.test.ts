@@ -55,6 +55,21 @@ describe('the container of a task', () => {
   });
 });
 
+describe('the container of a task with credentials', () => {
+  it('is told that they are there, and is the same at each start, whatever its tokens are', () => {
+    const [first, second] = [exampleSpec({ credentials: true }), exampleSpec({ credentials: true })];
+    expect(first.environment).toMatchObject({ TEROK_VAULT: '1' });
+    expect(label(first)).toBe(label(second));
+    expect(JSON.stringify(first)).not.toContain('terokp');
+    expect(exampleSpec().environment).not.toHaveProperty('TEROK_VAULT');
+  });
+
+  it('finds an SSH agent where there is one, and no variable of it elsewhere', () => {
+    expect(exampleSpec({ sshAgent: true }).environment['SSH_AUTH_SOCK']).toBe('/run/terok/ssh-agent.sock');
+    expect(exampleSpec({ credentials: true }).environment).not.toHaveProperty('SSH_AUTH_SOCK');
+  });
+});
+
 describe('a task that starts again', () => {
   const spec = exampleSpec();
   const container = {

@@ -20,12 +20,14 @@ import { Secret } from '../../../src/runtime/core/secret.ts';
 import { type Project, ProjectFile, type Projects } from '../../../src/runtime/projects/contract.ts';
 import type { CreateTaskInput } from '../../../src/runtime/tasks/contract.ts';
 import { TaskPlanner } from '../../../src/runtime/tasks/task-planner.ts';
+import type { GrantPlan } from '../../../src/runtime/vault/contract.ts';
 import { exampleTask } from '../../support/example-spec.ts';
 
 const run: AgentRun = {
   command: ['run'],
   prompt: 'hello',
   environment: {},
+  phantomEnvironment: {},
   files: [],
   state: [],
   firstState: [],
@@ -86,12 +88,15 @@ function planner(given: {
   readonly resolved?: Partial<RunSettings>;
   readonly human?: Person;
   readonly key?: string;
+  readonly access?: GrantPlan;
 }) {
-  const asked: { resolve: ResolveInput[]; plan: AgentRunInput[]; repositories: string[] } = {
-    resolve: [],
-    plan: [],
-    repositories: [],
-  };
+  const asked: {
+    resolve: ResolveInput[];
+    plan: AgentRunInput[];
+    repositories: string[];
+    grants: unknown[];
+    credentials: string[];
+  } = { resolve: [], plan: [], repositories: [], grants: [], credentials: [] };
   const project: Project = {
     id: ProjectId.parse('demo'),
     file: '/config/projects/demo/project.yml',
@@ -162,9 +167,16 @@ function planner(given: {
       config,
       identity: { of: async () => given.human },
       vault: {
-        credential: async () =>
-          given.key === undefined ? undefined : new Map([['key', new Secret(given.key)]]),
+        credential: async (provider, project) => {
+          asked.credentials.push(`${provider} of ${project}`);
+          return given.key === undefined ? undefined : new Map([['key', new Secret(given.key)]]);
+        },
+        planGrants: async (wanted) => {
+          asked.grants.push({ ...wanted, project: wanted.project.id });
+          return given.access ?? { grants: [], hasSshAgent: false, warnings: [] };
+        },
       },
+      sshHosts: { containerFile: async () => 'git.example ssh-ed25519 AAAA\n' },
     }),
   };
 }
@@ -341,6 +353,68 @@ describe('a model server of this machine', () => {
   });
 });
 
+describe('the credentials of a task', () => {
+  const token = new Secret(`terokp${'0'.repeat(64)}`);
+  const access: GrantPlan = {
+    grants: [
+      { provider: 'claude', set: 'default', kind: 'api_key', token },
+      { provider: 'gone', set: 'default', kind: 'api_key', token },
+    ],
+    hasSshAgent: false,
+    warnings: ['The vault is locked.'],
+  };
+  const proxied = {
+    baseUrl: 'http://localhost:9420/claude',
+    baseAddress: 'localhost:9420',
+    token: token.reveal(),
+    kind: 'api_key',
+    socket: '/run/terok/vault.sock',
+  };
+
+  it('stand for the vendors at its own proxy, as the vault grants them', async () => {
+    const { planner: plans, asked } = planner({ access });
+    const plan = await plans.plan({ project: 'demo', prompt: 'x', agent: 'codex' });
+    expect(asked.grants).toEqual([{ project: 'demo', agent: 'codex', mode: 'headless' }]);
+    expect([...(asked.plan[0]?.endpoints ?? [])]).toEqual([['claude', proxied]]);
+    expect(plan).toMatchObject({ access, homeOf: 'codex' });
+    expect(JSON.stringify(plan)).not.toContain(token.reveal());
+  });
+
+  it('are asked for once more at each start, and for whichever agent a web task has', async () => {
+    const { planner: plans, asked } = planner({});
+    await plans.planAgain(exampleTask({ agent: 'codex' }), {
+      settings: {},
+      prompt: 'more',
+      session: undefined,
+    });
+    const web = await plans.plan({ project: 'demo', mode: 'web', agent: 'codex' });
+    expect(asked.grants).toMatchObject([{ mode: 'headless' }, { agent: 'codex', mode: 'web' }]);
+    expect(web.homeOf).toBe('codex');
+  });
+
+  it('are not those of a vendor where a model server of this machine stands in its place', async () => {
+    const { planner: plans, asked } = planner({
+      access,
+      project: { relay: { endpoint: 'tcp://127.0.0.1:8090' } },
+    });
+    await plans.plan({ project: 'demo', prompt: 'x' });
+    expect(asked.plan[0]?.endpoints.get('claude')).toMatchObject({ baseUrl: 'http://localhost:9419' });
+  });
+
+  it('come, where there is an SSH agent, with the host keys that the person trusts', async () => {
+    const plan = await planner({ access: { ...access, hasSshAgent: true } }).planner.plan({
+      project: 'demo',
+      prompt: 'x',
+    });
+    expect(plan.run.files).toEqual([
+      expect.objectContaining({
+        mountedAt: '/etc/ssh/ssh_known_hosts',
+        content: 'git.example ssh-ed25519 AAAA\n',
+      }),
+    ]);
+  });
+});
+
 describe('a tool', () => {
   const input = {
     project: 'demo',
@@ -349,7 +423,11 @@ describe('a tool', () => {
   } as const;
 
   it('gets its arguments as they are, its own files, and its real credential, which nothing prints', async () => {
-    const plan = await planner({ key: 's3cret' }).planner.plan(input);
+    const { planner: plans, asked } = planner({ key: 's3cret' });
+    const plan = await plans.plan(input);
+    // By the project's own set first; and nothing of the proxy is for it.
+    expect([asked.credentials, asked.grants]).toEqual([['rabbit of demo'], []]);
+    expect(plan.access).toEqual({ grants: [], hasSshAgent: false, warnings: [] });
     expect(plan).toMatchObject({
       agent: 'rabbit',
       program: ['rabbit-cli', 'review', '--', '$(x)'],
