@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { CredentialKind } from '../agents/contract.ts';
 
 /** One line of visible characters: anything else was pasted by mistake, and could not be put into a header. */
 export const SecretText = z
