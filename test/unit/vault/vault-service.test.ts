@@ -37,7 +37,7 @@ describe('the vault', () => {
       [lab.vault.storeApiKey('claude', key('sk-real-secret\r\nX-Evil: 1')), 'This is no API key'],
       [lab.vault.storeApiKey('claude', key(`sk-real-secret${'x'.repeat(20_000)}`)), 'This is no API key'],
       [lab.vault.storeApiKey('cluade', key('sk-real-secret')), 'no agent or tool named "cluade"'],
-      [lab.vault.storeApiKey('opencode', key('sk-real-secret')), 'takes no API key'],
+      [lab.vault.storeApiKey('scripted', key('sk-real-secret')), 'takes no API key'],
       [lab.vault.storeApiKey('claude', key('sk-real-secret'), { set: 'dmeo' }), 'No project named'],
     ] as const;
     for (const [attempt, message] of attempts) {
