@@ -2,9 +2,10 @@
 // The whole story with a real MCP client: delegate, watch, review, promote. Every line printed with a check
 // mark was looked at, not assumed; anything that did not happen ends the demo with a message and exit code 1.
 import { execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { ensureBuild, ensureDependencies } from './bootstrap.mjs';
@@ -26,7 +27,10 @@ const env = {
   TEROK_CONFIG_DIR: path.join(root, 'c'),
   TEROK_STATE_DIR: state,
   TEROK_RUNTIME_DIR: path.join(root, 'r'),
+  // The vendor of this story is a server of ours; its authority is trusted as a company's own would be.
+  NODE_EXTRA_CA_CERTS: path.join(root, 'trusted.pem'),
 };
+const KEY = `sk-real-${randomBytes(16).toString('hex')}`;
 
 const PROMPT = `Add a greeting, and try what an agent must not be able to do.
 \`\`\`steps
@@ -37,6 +41,9 @@ commit Add a greeting
 push -u HEAD:refs/heads/fix/greeting
 say Forcing garbage onto main
 try git push --force origin "$(git commit-tree -m garbage 'HEAD^{tree}'):refs/heads/main"
+say Asking the vendor, with the only key there is
+run curl -sS -m 10 -H "Authorization: Bearer $VENDOR_KEY" "$VENDOR_URL/v1/hello"
+run echo "my key: $VENDOR_KEY" | cut -c 1-25
 say Calling an address outside
 connect 203.0.113.1 443
 say Done
@@ -54,6 +61,7 @@ push HEAD:refs/heads/fix/greeting
 `;
 
 let client;
+let vendor;
 let isCleanedUp = false;
 let setupChild;
 let abandonment;
@@ -65,6 +73,7 @@ try {
   await ensureDependencies();
   await ensureBuild();
   await runSetup();
+  await openVendor();
   await tellStory();
   await finish();
   console.log(`\nAll of it really happened, in ${seconds(started)}.`);
@@ -78,6 +87,8 @@ async function tellStory() {
   check(true, `An upstream with this repository's history stands at ${upstream}`);
   await terok('project', 'create', 'demo', '--upstream', upstream, '--branch', 'main');
   check(true, 'terok-mcp project create demo');
+  print(await terokFed(KEY, 'auth', 'scripted'));
+  check(true, 'terok-mcp auth: the key of a vendor is in the vault');
   client = await connect();
   const { tools } = await client.listTools();
   check(tools.length >= 12, `An MCP client is connected over stdio and sees ${tools.length} tools`);
@@ -95,6 +106,22 @@ async function tellStory() {
     status.state === 'completed' && status.exit_code === 0,
     `The agent ended: ${status.state}, exit code ${status.exit_code}`,
   );
+
+  const log = await callText('task_logs', { task, max_chars: 40_000 });
+  check(
+    vendor.keys.length === 1 && vendor.keys[0] === `Bearer ${KEY}`,
+    'The vendor was asked once, with the real key',
+  );
+  check(
+    /my key: terokp[0-9a-f]+/.test(log) && log.includes('Hello from the vendor') && !log.includes(KEY),
+    'The agent had its answer, and a key that is worth nothing elsewhere',
+  );
+  const audit = await terok('audit', '--task', task);
+  check(
+    audit.includes('/v1/hello') && !audit.includes(KEY),
+    'terok-mcp audit: who asked for what, and how it went:',
+  );
+  print(audit);
 
   const shield = await call('shield_status', { task });
   const refused = shield.refused.find(({ address, port }) => address === '203.0.113.1' && port === 443);
@@ -154,6 +181,7 @@ async function tellStory() {
 
 async function finish() {
   await client.close();
+  await vendor.close();
   await terok('daemon', 'stop');
   const containers = await terok(
     'podman',
@@ -180,14 +208,85 @@ async function runSetup() {
   // The agent of this story is the only one its image needs; without this line all of the roster is installed.
   await mkdir(env.TEROK_CONFIG_DIR, { recursive: true });
   await writeFile(path.join(env.TEROK_CONFIG_DIR, 'config.yml'), 'docker:\n  agents: [scripted]\n');
+  // There is no vendor yet to be trusted.
+  const setupEnv = { ...env, NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS ?? '' };
   console.log('· terok-mcp setup');
   await new Promise((resolve, reject) => {
-    setupChild = spawn(process.execPath, [main, 'setup'], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+    setupChild = spawn(process.execPath, [main, 'setup'], {
+      env: setupEnv,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
     setupChild.once('exit', (code) =>
       code === 0 ? resolve() : reject(new Error(`terok-mcp setup ended with ${code}`)),
     );
   });
   check(true, 'The host has what tasks need');
+}
+
+/** What stands for a paid API: HTTPS on loopback, under an authority made for this story. */
+async function openVendor() {
+  const file = (name) => path.join(root, name);
+  const openssl = (...args) => exec('openssl', args);
+  const days = ['-days', '1', '-noenc', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+  await openssl(
+    'req',
+    '-x509',
+    ...days,
+    '-subj',
+    '/CN=Demo authority',
+    '-keyout',
+    file('ca.key'),
+    '-out',
+    file('ca.pem'),
+  );
+  await openssl(
+    ...['req', '-x509', ...days, '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
+    ...[
+      '-CA',
+      file('ca.pem'),
+      '-CAkey',
+      file('ca.key'),
+      '-keyout',
+      file('key.pem'),
+      '-out',
+      file('cert.pem'),
+    ],
+  );
+  const alsoTrusted = process.env.NODE_EXTRA_CA_CERTS;
+  await writeFile(
+    env.NODE_EXTRA_CA_CERTS,
+    [alsoTrusted, file('ca.pem')].flatMap((one) => (one ? [readFileSync(one, 'utf8')] : [])).join('\n'),
+  );
+  const keys = [];
+  const server = createServer(
+    { key: await readFile(file('key.pem')), cert: await readFile(file('cert.pem')) },
+    (request, response) => {
+      keys.push(request.headers.authorization);
+      response.end('Hello from the vendor\n');
+    },
+  );
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  vendor = {
+    keys,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
+  };
+  await mkdir(path.join(env.TEROK_CONFIG_DIR, 'agents'), { recursive: true });
+  // Merged over the bundled entry: where its API is, how it is signed, and how its program is told.
+  await writeFile(
+    path.join(env.TEROK_CONFIG_DIR, 'agents/scripted.yaml'),
+    `auth: { modes: [api_key] }
+route:
+  prefix: scripted
+  upstream: https://localhost:${server.address().port}
+  auth: { api_key: { header: Authorization, prefix: "Bearer " } }
+phantom:
+  api_key: { env: { VENDOR_KEY: "{token}", VENDOR_URL: "{base_url}" } }
+`,
+  );
 }
 
 async function makeUpstream() {
@@ -274,6 +373,13 @@ async function terok(...args) {
   return stdout;
 }
 
+/** The same, with something on standard input. */
+async function terokFed(input, ...args) {
+  const running = exec(process.execPath, [main, ...args], { env });
+  running.child.stdin.end(input);
+  return (await running).stdout;
+}
+
 async function git(directory, ...args) {
   // A checkout that another user owns is read all the same: nothing of it is run.
   const { stdout } = await exec('git', ['-c', 'safe.directory=*', '-C', directory, ...args], {
@@ -317,6 +423,7 @@ async function cleanUp() {
   if (isCleanedUp) return;
   console.error('· cleaning up');
   setupChild?.kill('SIGTERM');
+  await vendor?.close();
   await client?.close().catch(warn);
   if (existsSync(state) && existsSync(main)) {
     const tasks = JSON.parse(await terok('task', 'list', '--json').catch(() => '[]'));
