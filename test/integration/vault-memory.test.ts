@@ -6,7 +6,8 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { eventually, isAlive, Site } from '../support/daemon-process.ts';
+import { isAlive } from '../support/daemon-pid.ts';
+import { eventually, Site } from '../support/daemon-process.ts';
 import { isRoot, uid } from '../support/host.ts';
 
 const SENTINEL = `sentinel-${'memory'}-of-the-daemon-4711`;

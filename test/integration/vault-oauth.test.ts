@@ -14,7 +14,7 @@ import { UpstreamClient } from '../../src/runtime/vault/proxy/upstream-client.ts
 import { compileProgram } from '../support/compiled-program.ts';
 import { EventRecorder } from '../support/event-recorder.ts';
 import { runner } from '../support/host.ts';
-import { PlainStore } from '../support/plain-store.ts';
+import { VaultPlace } from '../support/sealed-store.ts';
 import { type TestAuthority, testAuthority } from '../support/test-authority.ts';
 import { TokenEndpoint } from '../support/token-endpoint-server.ts';
 import { tokenOf, upstream } from '../support/vault-proxy-lab.ts';
@@ -40,7 +40,8 @@ afterAll(async () => {
 
 describe('twenty tasks on one login', () => {
   it('go through three rotations of a single-use refresh token without a failed request (V8)', async () => {
-    const store = new PlainStore(path.join(directory, 'store.json'));
+    await using place = await VaultPlace.make();
+    const store = await place.open();
     store.put(
       { provider: 'vendor', set: 'default' },
       {
@@ -108,6 +109,31 @@ describe('twenty tasks on one login', () => {
     expect(store.renewals()).toEqual([]);
     expect(await readdir(path.join(directory, 'renewals'))).toEqual([]);
   }, 300_000);
+
+  it('send no refresh token while the disk has no room for what comes in its place', async () => {
+    const renewals = path.join(directory, 'renewals');
+    using exchange = new ProcessExchange({
+      runner,
+      directory: renewals,
+      program: { file: 'prlimit', args: ['--fsize=4096', process.execPath, program] },
+      env: { NODE_EXTRA_CA_CERTS: authority.file },
+      clock: systemClock,
+    });
+    const id = 'e'.repeat(32);
+    const renewal = { id, provider: 'vendor', set: 'default', version: 1, startedAt: '' };
+    const credential = {
+      kind: 'oauth' as const,
+      access_token: 'a',
+      refresh_token: 'single-use',
+      expires_at: null,
+      facts: {},
+    };
+    const rule = { token_url: endpoint.url, client_id: 'tests', body: 'json' as const };
+    expect(await exchange.exchange(renewal, credential, rule)).toMatchObject({ kind: 'unreachable' });
+    expect(endpoint.sent).not.toContain('single-use');
+    await exchange.discard(renewal);
+    expect(await readdir(renewals)).toEqual([]);
+  });
 
   it('of which a proxy is told by its environment, and a certificate nobody trusts ends it', async () => {
     const renewal = { id: 'a'.repeat(32), provider: 'vendor', set: 'default', version: 1, startedAt: '' };

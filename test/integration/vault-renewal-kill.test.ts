@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { compileProgram } from '../support/compiled-program.ts';
-import { PlainStore } from '../support/plain-store.ts';
+import { VaultPlace } from '../support/sealed-store.ts';
 import { type TestAuthority, testAuthority } from '../support/test-authority.ts';
 import { TokenEndpoint } from '../support/token-endpoint-server.ts';
 
@@ -14,19 +14,20 @@ let authority: TestAuthority;
 let endpoint: TokenEndpoint;
 let support: string;
 let directory: string;
+let place: VaultPlace;
 
 beforeAll(async () => {
   [support, authority] = await Promise.all([compileProgram(), testAuthority()]);
 });
 afterAll(() => authority[Symbol.asyncDispose]());
 
-const store = (): PlainStore => new PlainStore(path.join(directory, 'store.json'));
 const expired = (): number => Math.floor(Date.now() / 1000) - 60;
 
 beforeEach(async () => {
-  directory = await mkdtemp('/tmp/tk-renew-');
+  place = await VaultPlace.make();
+  ({ directory } = place);
   endpoint = await TokenEndpoint.start(authority);
-  store().put(
+  (await place.open()).put(
     { provider: 'vendor', set: 'default' },
     {
       kind: 'oauth',
@@ -36,9 +37,10 @@ beforeEach(async () => {
       facts: {},
     },
   );
+  await place.close();
   return async () => {
     await endpoint[Symbol.asyncDispose]();
-    await rm(directory, { recursive: true, force: true });
+    await place[Symbol.asyncDispose]();
   };
 });
 
@@ -57,13 +59,15 @@ async function said(child: ChildProcess): Promise<readonly string[]> {
 /** The token that counts is given out, nothing is left over, and no refresh token was ever sent twice. */
 async function expectNoLockout(): Promise<void> {
   expect(await said(daemon())).toEqual([endpoint.accessToken]);
-  expect(store().renewals()).toEqual([]);
+  const store = await place.open();
+  expect(store.renewals()).toEqual([]);
   expect(await readdir(path.join(directory, 'renewals'))).toEqual([]);
   // The next one works with what is stored, so that was no token that had been used.
-  const [info] = store().list();
-  const opened = info === undefined ? undefined : store().open(info);
+  const [info] = store.list();
+  const opened = info === undefined ? undefined : store.open(info);
   if (info === undefined || opened?.credential.kind !== 'oauth') throw new Error('nothing is stored');
-  store().replace({ ...info, version: opened.version }, { ...opened.credential, expires_at: expired() });
+  store.replace({ ...info, version: opened.version }, { ...opened.credential, expires_at: expired() });
+  await place.close();
   expect(await said(daemon())).toEqual([endpoint.accessToken]);
   expect(endpoint.reused).toEqual([]);
   expect(new Set(endpoint.sent).size).toBe(endpoint.sent.length);

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Paths, resolvePaths } from '../../src/runtime/core/paths.ts';
 import { compileProgram } from './compiled-program.ts';
+import { daemonPidAt, dialDaemon } from './daemon-pid.ts';
 
 /** How to start the program over the fake runtime; arguments follow. */
 export const program = {
@@ -64,25 +65,11 @@ export class Site implements AsyncDisposable {
 
   /** The pid of the daemon that answers, or undefined when none does. */
   async daemonPid(): Promise<number | undefined> {
-    const socket = await this.dial('control');
-    if (socket === undefined) return undefined;
-    const line = await firstLine(socket);
-    socket.destroy();
-    if (line === '') return undefined;
-    const pid: unknown = JSON.parse(line).hello?.pid;
-    return typeof pid === 'number' ? pid : undefined;
+    return await daemonPidAt(this.paths.daemonSocket);
   }
 
   async dial(protocol: string): Promise<Socket | undefined> {
-    return await new Promise((resolve) => {
-      const socket = connect(this.paths.daemonSocket);
-      socket.once('error', () => resolve(undefined));
-      socket.once('connect', () => {
-        socket.on('error', () => undefined);
-        socket.write(`terok-mcp/1 ${protocol}\n`);
-        resolve(socket);
-      });
-    });
+    return await dialDaemon(this.paths.daemonSocket, protocol);
   }
 
   async waitForDaemon(): Promise<number> {
@@ -122,28 +109,6 @@ export class Site implements AsyncDisposable {
 export async function exitOf(child: ChildProcess): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
   return await new Promise((resolve) => child.once('close', (code) => resolve(code)));
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Empty when the connection ends without one. */
-export async function firstLine(socket: Socket): Promise<string> {
-  return await new Promise((resolve) => {
-    let text = '';
-    const settle = () => resolve(text.split('\n')[0] ?? '');
-    socket.on('data', (chunk) => {
-      text += String(chunk);
-      if (text.includes('\n')) settle();
-    });
-    socket.on('close', settle);
-  });
 }
 
 export async function eventually<T>(ask: () => Promise<T | undefined>, timeoutMs = 15_000): Promise<T> {

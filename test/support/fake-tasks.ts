@@ -151,6 +151,7 @@ export class FakeTasks implements Tasks {
       run: runs.at(-1),
       workStatus,
       workStatusProblem,
+      notices: [],
       engineUnreachable: undefined,
     };
   }

@@ -212,6 +212,10 @@ export class FakeSshHosts implements SshHosts {
   async containerFile(): Promise<string> {
     return this.trusted.join('\n');
   }
+
+  async warnings(): Promise<readonly string[]> {
+    return [];
+  }
 }
 
 const nameOf = (provider: string, set: string): string =>

@@ -6,9 +6,9 @@ import { silentLogger } from '../../src/runtime/core/log.ts';
 import { ProcessExchange } from '../../src/runtime/vault/oauth/process-exchange.ts';
 import { Renewer } from '../../src/runtime/vault/oauth/renewer.ts';
 import type { Renewal } from '../../src/runtime/vault/parts.ts';
+import { SealedStore } from '../../src/runtime/vault/store/sealed-store.ts';
 import type { StoredCredential } from '../../src/runtime/vault/stored-credential.ts';
 import { EventRecorder } from './event-recorder.ts';
-import { PlainStore } from './plain-store.ts';
 
 /**
  * What the daemon does for one login, as a process that dies at a step: directory, token endpoint, certificates, step.
@@ -20,7 +20,7 @@ const reach = (step: string): void => {
   if (step === dieAt) process.kill(process.pid, 'SIGKILL');
 };
 
-class MortalStore extends PlainStore {
+class MortalStore extends SealedStore {
   override beginRenewal(renewal: Renewal): void {
     super.beginRenewal(renewal);
     reach('begun');
@@ -58,8 +58,16 @@ using exchange = new ProcessExchange({
   env: { NODE_EXTRA_CA_CERTS: certificates },
   clock: systemClock,
 });
+const store = new MortalStore({
+  file: path.join(directory, 'vault.db'),
+  directory,
+  runner: real,
+  clock: systemClock,
+  log: silentLogger,
+});
+await store.start();
 using renewer = new Renewer({
-  store: new MortalStore(path.join(directory, 'store.json')),
+  store,
   exchange,
   clock: systemClock,
   events: {

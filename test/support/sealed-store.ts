@@ -6,6 +6,9 @@ import { silentLogger } from '../../src/runtime/core/log.ts';
 import { SealedStore } from '../../src/runtime/vault/store/sealed-store.ts';
 import { runner } from './host.ts';
 
+/** A quarter of what the product asks for, and the least that it takes. */
+export const CHEAPEST_SCRYPT = 2 ** 15;
+
 /** A state directory with a vault of its own. Each `open` is a start of the daemon; the one before is closed first. */
 export class VaultPlace implements AsyncDisposable {
   readonly directory: string;
@@ -25,6 +28,8 @@ export class VaultPlace implements AsyncDisposable {
     options: {
       readonly runner?: CommandRunner;
       readonly step?: ConstructorParameters<typeof SealedStore>[0]['step'];
+      /** Given as undefined, that of the product. */
+      readonly scryptCost?: number | undefined;
     } = {},
   ): Promise<SealedStore> {
     await this.close();
@@ -35,6 +40,7 @@ export class VaultPlace implements AsyncDisposable {
       runner,
       clock: systemClock,
       log: silentLogger,
+      scryptCost: CHEAPEST_SCRYPT,
       ...options,
     });
     await this.#store.start();

@@ -8,15 +8,22 @@ const formsOf = (secret: string): readonly string[] => [
   Buffer.from(secret).toString('hex'),
 ];
 
-/** Files below directories that hold a secret, links not followed. The secret is in no argument. */
+/**
+ * Files below directories that hold a secret, links not followed. The secret is in no argument.
+ *
+ * @param prefix What reaches files of a container's other users (ContainerEngine.hostNamespacePrefix): without it they
+ * are passed over.
+ */
 export async function filesHolding(
   secret: string,
   directories: readonly string[],
+  prefix: readonly string[] = [],
 ): Promise<readonly string[]> {
+  const [file = 'grep', ...before] = [...prefix, 'grep'];
   return await new Promise((resolve, reject) => {
     const child = execFile(
-      'grep',
-      ['-rlaF', '--devices=skip', '-f', '-', '--', ...directories],
+      file,
+      [...before, '-rlaF', '--devices=skip', '-f', '-', '--', ...directories],
       { maxBuffer: 16 * 1024 * 1024 },
       (error, stdout) => {
         // 1: nothing was found. 2 with output: something vanished meanwhile.
@@ -49,7 +56,10 @@ export interface MemorySearch {
   readonly found: readonly string[];
 }
 
-/** Looks through the memory of every process in a container, as a dump of its core would hold it. Needs root. */
+/**
+ * Looks through the memory of every process in a container, as a dump of its core would hold it. Whoever owns the user
+ * namespace of a rootless container may.
+ */
 export async function memoryHolding(texts: readonly string[], containerPid: number): Promise<MemorySearch> {
   const namespace = await readlink(`/proc/${containerPid}/ns/pid`);
   const found = new Set<string>();

@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import { asText } from '../../src/runtime/core/command.ts';
 import { findProcesses } from '../../src/runtime/core/process-table-loader.ts';
 import { podmanBase } from '../../src/runtime/engine/podman/podman-commands.ts';
+import { daemonPidAt, endProcess } from './daemon-pid.ts';
 import { makeUpstream, type Playground, playground, refsOf } from './git-fixtures.ts';
 import { hostEnvironment, runner, type TestHost, testHost } from './host.ts';
 import { connectOverStdio, type Era, type TestClient } from './mcp-client.ts';
@@ -78,20 +79,13 @@ export class Shipped implements AsyncDisposable {
   }
 
   async daemonPid(): Promise<number | undefined> {
-    const found = await findProcesses((argv) => argv.includes(main) && argv.includes('serve'));
-    for (const { pid } of found) {
-      const { readFile } = await import('node:fs/promises');
-      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-      if (environment.includes(`TEROK_STATE_DIR=${this.host.paths.state}\0`)) return pid;
-    }
-    return undefined;
+    return await daemonPidAt(this.host.paths.daemonSocket);
   }
 
   async killDaemon(): Promise<void> {
     const pid = await this.daemonPid();
     if (pid === undefined) throw new Error('no daemon runs');
-    process.kill(pid, 'SIGKILL');
-    for (let tries = 0; (await this.daemonPid()) !== undefined && tries < 100; tries += 1) await delay(20);
+    await endProcess(pid, 'SIGKILL', 2_000);
   }
 
   /** Everything of this instance that could be left behind, by kind. */
@@ -142,8 +136,7 @@ export class Shipped implements AsyncDisposable {
     await Promise.allSettled(tasks.map(({ task }: { task: string }) => client.call('delete_task', { task })));
     await client.close();
     const pid = await this.daemonPid();
-    if (pid !== undefined) process.kill(pid, 'SIGTERM');
-    for (let tries = 0; (await this.daemonPid()) !== undefined && tries < 250; tries += 1) await delay(20);
+    if (pid !== undefined) await endProcess(pid, 'SIGTERM', 10_000);
     await this.ground[Symbol.asyncDispose]();
     await this.host[Symbol.asyncDispose]();
   }

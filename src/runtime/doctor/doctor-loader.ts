@@ -22,6 +22,15 @@ export async function selinuxMode(): Promise<'absent' | 'permissive' | 'enforcin
   return text.trim() === '1' ? 'enforcing' : 'permissive';
 }
 
+/**
+ * Who may look into the memory of this process besides root: the kernel gives the files of one that leaves no core dump
+ * to root (proc(5)).
+ */
+export async function memoryReaders(): Promise<'nobody' | 'its user'> {
+  const { uid } = await stat('/proc/self/mem');
+  return uid === 0 ? 'nobody' : 'its user';
+}
+
 /** Files whose permissions let more than their owner read or write them; none where there is no such directory. */
 export async function filesOpenToOthers(directory: string, prefix: string): Promise<readonly string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {

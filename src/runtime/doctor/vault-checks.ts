@@ -15,6 +15,8 @@ export interface VaultCheckDeps {
   readonly state: string;
   /** `doctor-loader.ts`. */
   readonly filesOpenToOthers: (directory: string, prefix: string) => Promise<readonly string[]>;
+  /** `doctor-loader.ts`. */
+  readonly memoryReaders: () => Promise<'nobody' | 'its user'>;
   /** Reads the prices of models anew; throws InvalidInputError with the line. */
   readonly loadPrices: () => Promise<void>;
   /** Directories that containers write. */
@@ -22,7 +24,7 @@ export interface VaultCheckDeps {
 }
 
 export function vaultChecks(deps: VaultCheckDeps): readonly Check[] {
-  return [state(deps), files(deps), credentials(deps), prices(deps), leaks(deps)];
+  return [state(deps), files(deps), memory(deps), credentials(deps), prices(deps), leaks(deps)];
 }
 
 function state({ vault }: VaultCheckDeps): Check {
@@ -58,6 +60,21 @@ function files({ filesOpenToOthers, state }: VaultCheckDeps): Check {
         level: 'fail',
         message: `others of this machine can read ${listed(open)}`,
         fix: 'Run "chmod 600" on each, then "terok-mcp vault rotate"; replace what they held if somebody may have read them.',
+      };
+    },
+  };
+}
+
+function memory({ memoryReaders }: VaultCheckDeps): Check {
+  return {
+    id: 'vault.memory',
+    run: async () => {
+      if ((await memoryReaders()) === 'nobody')
+        return { level: 'ok', message: 'root alone can look into the memory of the daemon' };
+      return {
+        level: 'warn',
+        message: 'every program of yours can look into the memory of the daemon, where the vault is open',
+        fix: 'Its log says why, where it was started as a daemon: the cache directory has to be yours, with room for a copy of node, where programs may run.',
       };
     },
   };
@@ -117,7 +134,7 @@ function leaks({ vault, places }: VaultCheckDeps): Check {
         AbortSignal.any([signal, AbortSignal.timeout(SCAN_MS)]),
       );
       const left = skipped.length === 0 ? '' : `; not looked at: ${listed(skipped)}`;
-      const how = hasExactMatches ? '' : ' (the vault is locked, so by the names of files alone)';
+      const how = hasExactMatches ? '' : ' (by the names of files alone: the vault does not open)';
       if (leaks.length === 0) {
         const message = `no credential found in ${where.length} directories of tasks${how}${left}`;
         return { level: 'ok', message };

@@ -117,6 +117,8 @@ export interface SshHosts {
    * revoked keys. Empty where there are none.
    */
   containerFile(project: Project): Promise<string>;
+  /** What a person should hear when a task starts: listed destinations for which nothing can be signed. */
+  warnings(project: Project): Promise<readonly string[]>;
 }
 
 /** One line of `terok-mcp audit`: a request that went through a task's credential proxy or SSH agent. */
@@ -145,6 +147,8 @@ export const AuditRecord = z.object({
   inputTokens: z.int().optional(),
   outputTokens: z.int().optional(),
   costUsd: z.number().optional(),
+  /** Its vendor did not say, or not to the end, so tokens and cost are guessed. */
+  isEstimate: z.boolean().optional(),
 });
 export type AuditRecord = z.infer<typeof AuditRecord>;
 
@@ -165,7 +169,7 @@ export interface LeakReport {
   readonly leaks: readonly Leak[];
   /** Files that were not looked at, and why: links, over a bound, unreadable. Bounded list of words for people. */
   readonly skipped: readonly string[];
-  /** false: the vault is locked, so only known files were looked for. */
+  /** false: the vault is locked or has a record that does not open, so only known files were looked for. */
   readonly hasExactMatches: boolean;
 }
 

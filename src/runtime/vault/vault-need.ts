@@ -16,7 +16,7 @@ export class VaultNeed {
 
   tell({ id, project }: { readonly id: string; readonly project: { readonly id: string } }): void {
     const nowMs = this.#clock.now().getTime();
-    if (nowMs - this.#lastMs < EVERY_MS) return;
+    if (this.#lastMs <= nowMs && nowMs - this.#lastMs < EVERY_MS) return;
     this.#lastMs = nowMs;
     this.#events.record({
       project: project.id,

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { control } from '../control/control-protocol.ts';
 import type { CredentialRecord } from '../control/vault-methods.ts';
 import { type Command, type CommandContext, parseCommandArgs, UsageError } from './command.ts';
+import { forgetCredential } from './forget-credential.ts';
 import { readLine } from './line-prompt.ts';
 import { readSecret } from './secret-prompt.ts';
 import { vendorLogin } from './vendor-login.ts';
@@ -31,7 +32,7 @@ export const auth: Command = {
     if (asked.length > 1) throw new UsageError(`--${asked.join(' and --')} do not go together`);
     const [way] = asked;
     const { set } = values;
-    if (way === 'remove') return await remove(context, { name, set });
+    if (way === 'remove') return await forgetCredential(context, { name, set });
     // Before anybody types a key for something that takes none.
     const ways = await context.withDaemon(
       async (client) => await client.call(control.credentialsCheck, { name }),
@@ -45,21 +46,6 @@ export const auth: Command = {
   },
 };
 
-async function remove(
-  { withDaemon, output }: CommandContext,
-  which: { readonly name: string; readonly set: string | undefined },
-): Promise<number> {
-  const { wasStored } = await withDaemon(
-    async (client) => await client.call(control.credentialsRemove, which),
-  );
-  output.line(
-    wasStored
-      ? `The credential of ${which.name} is forgotten here. Its vendor still takes it until you revoke it there.`
-      : `There was no credential of ${which.name}.`,
-  );
-  return 0;
-}
-
 /** What is piped in is a key; only a person at a terminal can be asked. */
 async function chooseWay(
   { title, takesKey, hasLogin }: Ways,
@@ -72,6 +58,7 @@ async function chooseWay(
     host.stderr.write(`  1  log in to ${title} with its own program\n`);
     host.stderr.write('  2  keep an API key or access token\n1 or 2 [1]: ');
   });
+  if (answer !== '' && answer !== '1' && answer !== '2') throw new UsageError('the answer is 1 or 2');
   return answer === '2' ? 'api-key' : 'login';
 }
 

@@ -75,7 +75,7 @@ export const sshKey: Command = {
         async (client) => await client.call(control.sshRemove, { project }),
       );
       output.line(wasStored ? `The SSH key of ${project} is removed.` : `${project} had no SSH key.`);
-      return 0;
+      return wasStored ? 0 : 1;
     }
     const { key } = await withDaemon(async (client) => await client.call(control.sshKey, { project }));
     if (key === null) {

@@ -3,7 +3,8 @@ import { ReadStream } from 'node:tty';
 import { CancelledError, InvalidInputError } from '../../runtime/core/errors.ts';
 import { Secret } from '../../runtime/core/secret.ts';
 
-const MAX_BYTES = 64 * 1024;
+/** As much as the vault takes. */
+const MAX_CHARS = 16_384;
 
 /**
  * A secret from standard input: all of it where that is a pipe or file, one line that is not shown where it is a
@@ -49,14 +50,18 @@ export async function readPassphrase(
   return new Secret(passphrase);
 }
 
+const tooLong = (): InvalidInputError =>
+  new InvalidInputError(`What was given is longer than ${MAX_CHARS} characters`, {
+    hint: 'Give the key or passphrase alone.',
+  });
+
 async function piped(stdin: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stdin) {
     const bytes = Buffer.from(chunk);
     length += bytes.length;
-    if (length > MAX_BYTES)
-      throw new InvalidInputError('What was given is too long for a key', { hint: 'Give the key alone.' });
+    if (length > MAX_CHARS) throw tooLong();
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -76,8 +81,7 @@ async function typed(terminal: ReadStream): Promise<string> {
         else if (key === '\u0015') line = '';
         else line += key;
       }
-      if (line.length > MAX_BYTES)
-        throw new InvalidInputError('What was typed is too long for a key', { hint: 'Give the key alone.' });
+      if (line.length > MAX_CHARS) throw tooLong();
     }
     return line;
   } finally {

@@ -10,6 +10,7 @@ import {
 } from '../control/vault-methods.ts';
 import { type Command, parseCommandArgs, UsageError } from './command.ts';
 import { writeExport } from './export-file-store.ts';
+import { forgetCredential } from './forget-credential.ts';
 import type { Output } from './output.ts';
 import { readPassphrase } from './secret-prompt.ts';
 
@@ -76,20 +77,14 @@ const list: Command = {
 const remove: Command = {
   usage: 'vault remove <name> [--set <project>]',
   summary: 'Forget a credential; tasks that use it are refused from now on.',
-  run: async (args, { withDaemon, output }) => {
+  run: async (args, context) => {
     const { values, positionals } = parseCommandArgs(
       args,
       { set: { type: 'string' } },
       { names: ['<name>'] },
     );
     const [name = ''] = positionals;
-    const { wasStored } = await withDaemon(
-      async (client) => await client.call(control.credentialsRemove, { name, set: values.set }),
-    );
-    output.line(
-      wasStored ? `The credential of ${name} is forgotten.` : `There was no credential of ${name}.`,
-    );
-    return wasStored ? 0 : 1;
+    return await forgetCredential(context, { name, set: values.set });
   },
 };
 
@@ -193,7 +188,7 @@ const isPassphrase = (source: KeySource): boolean => source === 'passphrase' || 
 
 function show(output: Output, record: VaultStatusRecord): void {
   const { state, keyPlace, lockedBecause, credentials, sshKeys } = record;
-  output.line(`The vault is ${state}: ${credentials} credentials, ${sshKeys} SSH keys.`);
+  output.line(`The vault is ${state}. Credentials: ${credentials}. SSH keys: ${sshKeys}.`);
   output.line(`Its key: ${keyPlace}`);
   if (lockedBecause !== null) output.line(lockedBecause);
 }

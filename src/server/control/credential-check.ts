@@ -38,6 +38,6 @@ export async function checkCredential(
 }
 
 const takesKey = ({ auth }: RosterEntry): boolean =>
-  auth?.modes.some((mode) => mode === 'api_key' || mode === 'pat' || mode === 'oauth_token') ?? false;
+  auth?.modes.some((mode) => mode === 'api_key' || mode === 'pat') ?? false;
 
 const hasLogin = ({ auth }: RosterEntry): boolean => auth?.login !== undefined;

@@ -67,6 +67,7 @@ export function toTaskDetails(report: TaskReport): TaskDetails {
         ? null
         : { status: workStatus.status, message: workStatus.message ?? null, at: workStatus.at },
     workStatusProblem: report.workStatusProblem ?? null,
+    notices: [...report.notices],
     engineUnreachable: report.engineUnreachable ?? null,
   };
 }

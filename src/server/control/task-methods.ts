@@ -48,6 +48,8 @@ const details = task.extend({
   branches: z.array(z.object({ branch: z.string(), head: z.string(), ahead: z.int() })),
   workStatus: nullable(z.object({ status: z.string(), message: nullable(z.string()), at: z.string() })),
   workStatusProblem: nullable(z.string()),
+  /** What happened with its credentials. */
+  notices: z.array(z.string()),
   /** Why Podman could not be asked: the state is the last known one. */
   engineUnreachable: nullable(z.string()),
 });

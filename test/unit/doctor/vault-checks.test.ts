@@ -12,10 +12,12 @@ import { FakeVault, NO_USE } from '../../support/fake-vault.ts';
 let state: string;
 let vault: FakeVault;
 let prices: Error | undefined;
+let readers: 'nobody' | 'its user';
 beforeEach(async () => {
   state = await mkdtemp('/tmp/td-');
   vault = new FakeVault();
   prices = undefined;
+  readers = 'nobody';
 });
 afterEach(async () => await rm(state, { recursive: true, force: true }));
 
@@ -25,6 +27,7 @@ async function find(check: string) {
     clock: systemClock,
     state,
     filesOpenToOthers,
+    memoryReaders: async () => readers,
     loadPrices: async () => {
       if (prices !== undefined) throw prices;
     },
@@ -34,6 +37,7 @@ async function find(check: string) {
   expect(findings.map((finding) => finding.check)).toEqual([
     'vault.state',
     'vault.files',
+    'vault.memory',
     'vault.credentials',
     'vault.prices',
     'vault.leaks',
@@ -63,6 +67,12 @@ test('the vault is empty, unlocked or locked, and its key is somewhere', async (
   });
   vault.isLocked = true;
   expect(await said()).toMatchObject({ level: 'warn', fix: expect.stringContaining('vault unlock') });
+});
+
+test('a daemon that programs of its user can look into is said (V14)', async () => {
+  expect(await find('vault.memory')).toMatchObject({ level: 'ok' });
+  readers = 'its user';
+  expect(await find('vault.memory')).toMatchObject({ level: 'warn', fix: expect.stringContaining('log') });
 });
 
 test('a file of the vault that others can read is a failure', async () => {
@@ -121,5 +131,5 @@ test('a leak is a failure that names file, provider and task; what was not looke
       'credentials where containers can read them: a login of claude in /tasks/k3f9a/agent-home/.claude/.credentials.json (task k3f9a); not looked at: /x lies too deep',
   });
   vault.leaks = { leaks: [], skipped: [], hasExactMatches: false };
-  expect((await find('vault.leaks'))?.message).toContain('the vault is locked');
+  expect((await find('vault.leaks'))?.message).toContain('the vault does not open');
 });

@@ -95,7 +95,10 @@ describe('terok-mcp auth', () => {
     await auth(KEY, 'coderabbit');
     expect((await auth('', 'coderabbit', '--remove')).said).toContain('is forgotten');
     expect(keyOf('coderabbit')).toBeUndefined();
-    expect((await auth('', 'coderabbit', '--remove')).said).toContain('There was no credential');
+    expect(await auth('', 'coderabit', '--remove')).toMatchObject({
+      exitCode: 1,
+      said: expect.stringContaining('There was no credential of coderabit'),
+    });
   });
 
   test('logs in at a terminal only, and in one way at a time', async () => {
@@ -123,8 +126,16 @@ describe('terok-mcp auth', () => {
     expect(vault.keys.size).toBe(0);
   });
 
-  test.each(['', '  \n', 'k'.repeat(100_000)])('refuses %j', async (input) => {
-    expect((await auth(input, 'coderabbit')).exitCode).toBe(1);
+  test.each([
+    ['nothing', '', 'No key was given'],
+    ['spaces alone', '  \n', 'No key was given'],
+    ['a little too much', 'k'.repeat(16_385), 'longer than 16384 characters'],
+    ['a file of another kind', 'k'.repeat(100_000), 'longer than 16384 characters'],
+  ])('refuses %s in a sentence of its own', async (_, input, said) => {
+    expect(await auth(input, 'coderabbit')).toMatchObject({
+      exitCode: 1,
+      said: expect.stringContaining(said),
+    });
     expect(vault.keys.size).toBe(0);
   });
 });
@@ -146,6 +157,14 @@ describe('a person at a terminal who is asked for the way', () => {
     expect(await terminal.exited()).toBe(0);
     expect(terminal.raw).not.toContain(KEY.slice(0, 4));
     expect(keyOf('claude')).toBe(KEY);
+  });
+
+  test('types something else, and is told before a container is made', async () => {
+    await using terminal = asked('claude');
+    await terminal.sees(/1 or 2 \[1\]: $/);
+    terminal.type('7\r');
+    expect(await terminal.exited()).toBe(2);
+    expect(terminal.shown).toContain('the answer is 1 or 2');
   });
 
   test('keeps nothing with Ctrl-D', async () => {

@@ -24,7 +24,7 @@ const piping = async (input: string, ...argv: readonly string[]) =>
 describe('the state of the vault', () => {
   test('is told in words and as JSON', async () => {
     expect((await daemon.run('vault', 'status')).stdout).toBe(
-      'The vault is empty: 0 credentials, 0 SSH keys.\nIts key: in your head\n',
+      'The vault is empty. Credentials: 0. SSH keys: 0.\nIts key: in your head\n',
     );
     const json = JSON.parse((await daemon.run('vault', 'status', '--json')).stdout);
     expect(json).toMatchObject({ state: 'empty', keySource: 'passphrase', lockedBecause: null });
@@ -32,7 +32,7 @@ describe('the state of the vault', () => {
 
   test('changes by lock, and back by the passphrase that is piped', async () => {
     daemon.runtime.vault.keys.set('claude', new Secret(KEY));
-    expect((await daemon.run('vault', 'lock')).stdout).toContain('The vault is locked: 1 credentials');
+    expect((await daemon.run('vault', 'lock')).stdout).toContain('The vault is locked. Credentials: 1');
     const wrong = await piping('wrong\n', 'vault', 'unlock');
     expect(wrong).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('does not open the vault') });
     const right = await piping('the right passphrase\n', 'vault', 'unlock');

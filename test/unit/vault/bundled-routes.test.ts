@@ -79,6 +79,8 @@ describe('what a task may do with a bundled entry', () => {
     ['claude', 'GET /v1/organizations/api_keys'],
     ['claude', 'POST /api/oauth/claude_cli/create_api_key'],
     ['claude', 'POST /v1/oauth/token'],
+    // Nobody would be told what they cost.
+    ['claude', 'POST /v1/messages/batches'],
     ['codex', 'GET /v1/organization/admin_api_keys'],
     ['codex', 'GET /v1/files'],
     ['codex', 'POST /backend-api/wham/tasks'],
@@ -87,6 +89,12 @@ describe('what a task may do with a bundled entry', () => {
     ['sonar', 'POST /api/user_tokens/generate'],
   ])('not %s: %s', (name, request) => {
     expect(passes(name, request)).toBe(false);
+  });
+
+  it('sends a login of ChatGPT to its own address, and no key of the API', () => {
+    const request = { method: 'POST', path: '/backend-api/codex/responses' };
+    expect(() => checkRules(routeOf('codex'), { ...request, kind: 'oauth' })).not.toThrow();
+    expect(() => checkRules(routeOf('codex'), { ...request, kind: 'api_key' })).toThrow();
   });
 
   it('limits every entry that has a phantom', () => {

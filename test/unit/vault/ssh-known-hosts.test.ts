@@ -1,9 +1,14 @@
 import { createHmac } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { destinationText, knownName, parseDestination } from '../../../src/runtime/vault/ssh/destination.ts';
 import { parseKnownHosts } from '../../../src/runtime/vault/ssh/known-hosts.ts';
+import { ProjectHosts } from '../../../src/runtime/vault/ssh/project-hosts.ts';
 import { wire } from '../../../src/runtime/vault/ssh/wire.ts';
+import { runner } from '../../support/host.ts';
 import { Seeded } from '../../support/seeded.ts';
+import { vaultProject } from '../../support/vault-budget.ts';
 
 const keyNamed = (name: string): Buffer =>
   Buffer.concat([wire.string('ssh-ed25519'), wire.string(name.padEnd(32, '.'))]);
@@ -77,6 +82,44 @@ describe('known_hosts', () => {
     const startedAt = performance.now();
     expect(isKnown(lineOf(`${'*a'.repeat(500)}b`, A), 'a'.repeat(2_000))).toBe(false);
     expect(performance.now() - startedAt).toBeLessThan(500);
+  });
+});
+
+describe('the hosts of a project', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp('/tmp/tk-hosts-');
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+  const hosts = new ProjectHosts({ runner });
+  const project = () => {
+    const { settings, ...rest } = vaultProject({
+      ssh: { destinations: ['git@known.example', 'git@new.example:2222'] },
+    });
+    return { ...rest, directory, settings };
+  };
+
+  it('are told of at a start where they are known by no key, with what to do', async () => {
+    await writeFile(path.join(directory, 'known_hosts'), `${lineOf('known.example', A)}\n`);
+    expect(await hosts.warnings(project())).toEqual([
+      expect.stringContaining('"terok-mcp project ssh-host demo git@new.example:2222"'),
+    ]);
+  });
+
+  it.each<[string, (file: string) => Promise<unknown>]>([
+    ['is too large', (file) => writeFile(file, 'x'.repeat(2 * 1024 * 1024))],
+    ['is a directory', (file) => mkdir(file)],
+    ['is no text', (file) => writeFile(file, Buffer.from([0xff, 0xfe]))],
+  ])('are one clear error where their file %s', async (_, make) => {
+    const file = path.join(directory, 'known_hosts');
+    await make(file);
+    for (const ask of [hosts.containerFile(project()), hosts.warnings(project())]) {
+      await expect(ask).rejects.toMatchObject({
+        code: 'HOST_UNSUPPORTED',
+        message: expect.stringContaining(file),
+        hint: expect.stringContaining('OpenSSH'),
+      });
+    }
   });
 });
 

@@ -8,7 +8,8 @@ import { HostCommandRunner } from '../../../src/runtime/core/exec.ts';
 import { Secret } from '../../../src/runtime/core/secret.ts';
 import type { KeyStep } from '../../../src/runtime/vault/store/key-chain.ts';
 import type { SealedStore } from '../../../src/runtime/vault/store/sealed-store.ts';
-import { VaultPlace } from '../../support/sealed-store.ts';
+import { writeExport } from '../../../src/runtime/vault/store/vault-export.ts';
+import { CHEAPEST_SCRYPT, VaultPlace } from '../../support/sealed-store.ts';
 
 const KEY = 'sk-very-secret-1234';
 const apiKey = (key: string) => ({ kind: 'api_key', key }) as const;
@@ -54,7 +55,10 @@ describe('a passphrase', () => {
     expect(() => next.secrets()).toThrow('The vault is locked');
     await expect(next.unlock()).rejects.toMatchObject({ code: 'HOST_UNSUPPORTED' });
     await expect(next.unlock(other)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
-    expect(next.status().state).toBe('locked');
+    expect(next.status()).toMatchObject({
+      state: 'locked',
+      lockedBecause: expect.stringContaining('its passphrase alone'),
+    });
     expect(await next.unlock(passphrase)).toMatchObject({ state: 'unlocked', lockedBecause: undefined });
     expect(valueIn(next)).toBe(KEY);
     await expect(next.unlock(other)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
@@ -76,8 +80,9 @@ describe('a passphrase', () => {
     expect(seen).toEqual(['locked', 'locked', 'unlocked']);
   });
 
-  it('is stretched with scrypt of at least 32 MiB, and stands nowhere', async () => {
-    const store = await stored();
+  it('is stretched with scrypt of 128 MiB, and stands nowhere', async () => {
+    const store = await place.open({ scryptCost: undefined });
+    store.put(claude, apiKey(KEY));
     await store.changeKey({ source: 'passphrase', passphrase });
     await place.close();
     const database = new Database(place.file);
@@ -87,6 +92,23 @@ describe('a passphrase', () => {
     for (const name of await readdir(place.directory)) {
       const bytes = await readFile(path.join(place.directory, name));
       expect(bytes.includes(passphrase.reveal()), name).toBe(false);
+    }
+  });
+
+  it('that was changed opens nothing that is left in the files', async () => {
+    const store = await stored();
+    await store.changeKey({ source: 'passphrase', passphrase });
+    const database = new Database(place.file, { readonly: true });
+    const row = database
+      .prepare<[], { note: string; data_key: Buffer }>('SELECT note, data_key FROM vault_key')
+      .get();
+    database.close();
+    const { salt } = JSON.parse(row?.note ?? '{}');
+    await store.changeKey({ source: 'passphrase', passphrase: other });
+    for (const name of await readdir(place.directory)) {
+      const bytes = await readFile(path.join(place.directory, name));
+      expect(bytes.includes(String(salt)), name).toBe(false);
+      expect(bytes.includes(row?.data_key ?? 'none'), name).toBe(false);
     }
   });
 
@@ -105,7 +127,7 @@ describe('a passphrase', () => {
     await store.changeKey({ source: 'passphrase', passphrase });
     await place.close();
     const database = new Database(place.file);
-    database.exec(`UPDATE vault_key SET note = replace(note, '"N":131072', '"N":1073741824')`);
+    database.exec(`UPDATE vault_key SET note = replace(note, '"N":32768', '"N":1073741824')`);
     database.close();
     const next = await place.open();
     await expect(next.unlock(passphrase)).rejects.toMatchObject({ code: 'HOST_UNSUPPORTED' });
@@ -293,6 +315,32 @@ describe('an export', () => {
     expect(valueIn(store)).toBe(KEY);
   });
 
+  it.each([
+    ['a name that clears the screen', { provider: 'cla\u001b[2Jude', set: 'default' }],
+    ['a set that is a path', { provider: 'claude', set: '../demo' }],
+  ])('of somebody who knows its passphrase brings no record with %s', async (_, name) => {
+    const credentials = [
+      { ...claude, credential: apiKey(KEY) },
+      { ...name, credential: apiKey(KEY) },
+    ];
+    const text = await writeExport({ credentials, sshKeys: [] }, passphrase, CHEAPEST_SCRYPT);
+    const store = await place.open();
+    await expect(store.import(text, passphrase, { overwrite: true })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      hint: expect.stringContaining('Nothing was imported'),
+    });
+    expect(store.list()).toEqual([]);
+  });
+
+  it('brings no SSH key whose public line is two', async () => {
+    const info = { ...ssh, publicKey: 'ssh-ed25519 AAAA\nssh-ed25519 BBBB' };
+    const sshKeys = [{ info, privateKey: 'PRIVATE' }];
+    const text = await writeExport({ credentials: [], sshKeys }, passphrase, CHEAPEST_SCRYPT);
+    const store = await place.open();
+    await expect(store.import(text, passphrase, { overwrite: true })).rejects.toThrow('no vault can hold');
+    expect(store.sshKeys()).toEqual([]);
+  });
+
   it('with a wrong passphrase, changed, cut off, newer, or too costly is refused as a whole', async () => {
     const text = await exported();
     const envelope = JSON.parse(text);
@@ -312,7 +360,7 @@ describe('an export', () => {
     const changed = (change: object): string => JSON.stringify({ ...envelope, ...change });
     await refused(text, other);
     await refused(changed({ sealed: `AAAA${String(envelope.sealed).slice(4)}` }));
-    await refused(changed({ N: 2 ** 15 }));
+    await refused(changed({ N: 2 ** 16 }));
     await refused(changed({ salt: Buffer.alloc(16).toString('base64') }));
     for (const change of [{ N: 2 ** 30 }, { N: 2 }, { p: 1000 }, { format: 'other' }, { more: 1 }]) {
       await refused(changed(change));

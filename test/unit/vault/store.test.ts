@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { inspect } from 'node:util';
 import Database from 'better-sqlite3';
@@ -87,6 +87,22 @@ describe('a vault', () => {
     } finally {
       process.umask(umask);
     }
+  });
+
+  it('leaves no trace of what was removed, which its key would open', async () => {
+    const store = await place.open();
+    store.put({ provider: 'claude', set: 'default' }, { kind: 'api_key', key: 'sk-very-secret-1234' });
+    const database = new Database(place.file, { readonly: true });
+    const row = database.prepare<[], { sealed: Buffer }>('SELECT sealed FROM credentials').get();
+    database.close();
+    const holds = async (): Promise<boolean> => {
+      const names = (await readdir(place.directory)).filter((name) => name.startsWith('vault.db'));
+      const files = await Promise.all(names.map((name) => readFile(path.join(place.directory, name))));
+      return files.some((bytes) => bytes.includes(row?.sealed ?? ''));
+    };
+    expect(await holds()).toBe(true);
+    store.remove({ provider: 'claude', set: 'default' });
+    expect(await holds()).toBe(false);
   });
 
   it('takes the project’s own set before the one of all', async () => {

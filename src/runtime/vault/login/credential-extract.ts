@@ -67,5 +67,11 @@ function assemble(rule: ExtractRule, values: ReadonlyMap<string, unknown>, found
 }
 
 /** Facts are sealed with the rest, and small. */
-const isFact = (value: unknown): boolean =>
-  z.json().safeParse(value).success && JSON.stringify(value).length <= MAX_FACT_CHARS;
+function isFact(value: unknown): boolean {
+  try {
+    return JSON.stringify(value).length <= MAX_FACT_CHARS && z.json().safeParse(value).success;
+  } catch {
+    // Nested so deeply that nobody can look through it.
+    return false;
+  }
+}

@@ -228,14 +228,14 @@ export class VendorLogins
     });
   }
 
-  /** The directory goes even where the container does not: then its files are of no use to it. */
+  /**
+   * The directory goes after the container: one that still runs could put a link in the place of what is destroyed. Where
+   * the container cannot be removed, both wait for the next start.
+   */
   async #remove(container: string): Promise<void> {
     this.#open.get(container)?.ended.abort();
     this.#open.delete(container);
-    try {
-      await this.#deps.engine.remove(container);
-    } finally {
-      await this.#directories.destroy(path.basename(container));
-    }
+    await this.#deps.engine.remove(container);
+    await this.#directories.destroy(path.basename(container));
   }
 }

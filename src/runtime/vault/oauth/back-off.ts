@@ -16,7 +16,9 @@ export class BackOff {
   /** Why it may not be tried yet; undefined: it may. */
   reason(key: string, now: Date): string | undefined {
     const pause = this.#pauses.get(key);
-    return pause !== undefined && now.getTime() < pause.untilMs ? pause.reason : undefined;
+    const leftMs = pause === undefined ? 0 : pause.untilMs - now.getTime();
+    // More is left than was ever given: the clock was set back.
+    return leftMs > 0 && leftMs <= LONGEST_MS * 1.5 ? pause?.reason : undefined;
   }
 
   /** Twice as long each time, and never the same for two that failed together. */

@@ -13,7 +13,10 @@ export class RefusalLimit {
   /** Counts each version once, however many had it refused. */
   mayRenew({ provider, set, version }: CredentialInfo, now: Date): boolean {
     const key = JSON.stringify([set, provider]);
-    const recent = (this.#times.get(key) ?? []).filter(({ atMs }) => now.getTime() - atMs < WINDOW_MS);
+    const recent = (this.#times.get(key) ?? []).filter(
+      // What is yet to come is from before the clock was set back.
+      ({ atMs }) => atMs <= now.getTime() && now.getTime() - atMs < WINDOW_MS,
+    );
     this.#times.set(key, recent);
     if (recent.some((one) => one.version === version)) return true;
     if (recent.length >= MAX_RENEWALS) return false;

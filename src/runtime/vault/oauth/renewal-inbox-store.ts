@@ -1,12 +1,14 @@
-import { link, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { geteuid } from 'node:process';
 import { HostError } from '../../core/errors.ts';
-import { makePrivateDir, readTextIfExists, writeFileAtomic } from '../../core/files.ts';
+import { makePrivateDir, readTextIfExists } from '../../core/files.ts';
 
 const ID = /^[0-9a-f]{32}$/;
 /** Whoever holds this claim never sends. */
 const NOBODY = 'nobody';
+/** More than the tokens of any vendor. */
+const ROOM_BYTES = 64 * 1024;
 
 /**
  * The directory where processes that renew leave what they got, `<id>.sealed`. Before a process sends anything it claims
@@ -43,9 +45,23 @@ export class RenewalInbox {
     return (await startTimeOf(Number(pid))) === startTime ? 'running' : 'ended';
   }
 
-  /** On the disk, whole, when this resolves. */
+  /** Takes room on the disk for an outcome. Throws where there is none: then nothing may be sent, for nothing could be kept. */
+  async reserve(id: string): Promise<void> {
+    await writeFile(this.#file(id, 'room'), Buffer.alloc(ROOM_BYTES), { mode: 0o600, flush: true });
+  }
+
+  /** Into the room that was reserved. On the disk, whole, when this resolves. */
   async leave(id: string, sealed: Uint8Array): Promise<void> {
-    await writeFileAtomic(this.#file(id, 'sealed'), sealed);
+    const room = this.#file(id, 'room');
+    const handle = await open(room, 'r+');
+    try {
+      await handle.writeFile(sealed);
+      await handle.truncate(sealed.length);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(room, this.#file(id, 'sealed'));
     const directory = await open(this.#directory);
     await directory.sync().finally(() => directory.close());
   }
@@ -58,7 +74,7 @@ export class RenewalInbox {
   }
 
   async discard(id: string): Promise<void> {
-    for (const suffix of ['sealed', 'claim']) await rm(this.#file(id, suffix), { force: true });
+    for (const suffix of ['sealed', 'room', 'claim']) await rm(this.#file(id, suffix), { force: true });
   }
 
   /** The claim appears whole or not at all: link(2) fails where one is there. */

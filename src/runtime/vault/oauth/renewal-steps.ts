@@ -44,8 +44,11 @@ export class RenewalSteps {
       const taken = await this.takeUp(left);
       if (taken !== undefined) return taken.failure;
     }
+    if (credential.refresh_token === '') return this.#needLogin(info);
     const rule = (await rules()).get(provider);
-    if (credential.refresh_token === '' || rule === undefined) return this.#needLogin(info);
+    // Said and not kept: a file of the roster that is broken today is repaired tomorrow.
+    if (rule === undefined)
+      return { reason: `The roster does not say how it is renewed. ${howToLogIn(info)}`, isFinal: false };
     const renewal: Renewal = {
       id: randomBytes(16).toString('hex'),
       provider,

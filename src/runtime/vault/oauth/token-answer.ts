@@ -42,7 +42,8 @@ export function readAnswer(word: EndpointWord, before: OAuthCredential): Exchang
   const code = refusal.success ? codeOf(refusal.data.error) : undefined;
   const reason = `the token endpoint answered ${status}${code === undefined ? '' : ` (${code})`}`;
   // A firewall's page or an overloaded front says nothing about the token.
-  const isAboutToken = status === 400 || status === 401 || (refusal.success && status < 500);
+  const isPage = /^\s*</.test(word.body);
+  const isAboutToken = !isPage && (status === 400 || status === 401 || (refusal.success && status < 500));
   return isAboutToken && status >= 400 && !PASSING.includes(status)
     ? { kind: 'refused', reason }
     : { kind: 'unreachable', reason };

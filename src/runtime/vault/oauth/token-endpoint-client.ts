@@ -10,8 +10,8 @@ const MAX_ANSWER_BYTES = 256 * 1024;
 
 /**
  * All that a process does which renews one token: claims the renewal, sends it once, and leaves what came of it sealed.
- * Sends nothing where the order is incomplete or somebody else has claimed it. Certificates of NODE_EXTRA_CA_CERTS are
- * Node's own business.
+ * Sends nothing where the order is incomplete, where somebody else has claimed it, or where the disk has no room for the
+ * answer. Certificates of NODE_EXTRA_CA_CERTS are Node's own business.
  */
 export async function carryOutRenewal(
   text: string,
@@ -21,6 +21,7 @@ export async function carryOutRenewal(
   if (order === undefined) return;
   const inbox = new RenewalInbox({ directory: order.inbox });
   if (!(await inbox.claimFor(order.id, self.pid))) return;
+  await inbox.reserve(order.id);
   const word = await ask(order, self.env);
   await inbox.leave(order.id, sealOutcome(JSON.stringify(word), order.key, order.id));
 }

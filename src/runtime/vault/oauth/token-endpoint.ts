@@ -32,29 +32,44 @@ export function reachesTokenEndpoint(
   address: string,
   rules: Iterable<Pick<RefreshRule, 'token_url'>>,
 ): boolean {
-  const asked = placeOf(address);
+  const asked = parsed(address);
   if (asked === undefined) return true;
   for (const { token_url } of rules) {
-    const endpoint = placeOf(token_url);
-    if (endpoint === undefined || (endpoint.host === asked.host && endpoint.path === asked.path)) return true;
+    const endpoint = parsed(token_url);
+    if (endpoint === undefined) return true;
+    if (hostOf(asked) !== hostOf(endpoint)) continue;
+    const path = plainPath(asked);
+    if (path === undefined || path === plainPath(endpoint)) return true;
   }
   return false;
 }
 
-function placeOf(address: string): { readonly host: string; readonly path: string } | undefined {
+function parsed(address: string): URL | undefined {
   try {
-    const url = new URL(address);
-    // Servers differ in what they decode, fold and cut off: as much as any of them does, so that a guard errs on its side.
-    let path = url.pathname;
-    for (let round = 0; round < 3 && path.includes('%'); round += 1) path = decodeURIComponent(path);
-    const segments: string[] = [];
-    for (const part of path.replaceAll('\\', '/').split('/')) {
-      const segment = (part.split(';')[0] ?? '').trim();
-      if (segment === '..') segments.pop();
-      else if (segment !== '' && segment !== '.') segments.push(segment);
-    }
-    return { host: url.hostname.replace(/\.$/, '') + url.port, path: segments.join('/').toLowerCase() };
+    return new URL(address);
   } catch {
     return undefined;
   }
+}
+
+const hostOf = ({ hostname, port }: URL): string => `${hostname.replace(/\.$/, '')}:${port}`;
+
+/**
+ * Servers differ in what they decode, fold and cut off: as much as any of them does, so that a guard errs on its side.
+ * Undefined for what cannot be decoded.
+ */
+function plainPath({ pathname }: URL): string | undefined {
+  let path = pathname;
+  try {
+    for (let round = 0; round < 3 && path.includes('%'); round += 1) path = decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
+  const segments: string[] = [];
+  for (const part of path.replaceAll('\\', '/').split('/')) {
+    const segment = (part.split(';')[0] ?? '').trim();
+    if (segment === '..') segments.pop();
+    else if (segment !== '' && segment !== '.') segments.push(segment);
+  }
+  return segments.join('/').toLowerCase();
 }

@@ -56,18 +56,19 @@ export class LeakScanner {
   /** A signal ends the search; what was found by then is told. */
   async scan(places: readonly Place[], signal?: AbortSignal): Promise<LeakReport> {
     const { entries } = await this.#agents.roster();
-    const matcher = this.#matcherUnlessLocked();
+    const notes = new ScanNotes();
+    const matcher = this.#matcherUnlessClosed(notes);
     const search: Search = {
       known: knownFilesOf(entries),
       matcher,
       limits: this.#limits,
-      notes: new ScanNotes(),
+      notes,
       leaks: [],
       startedMs: performance.now(),
       signal,
     };
     for (const provider of matcher?.leftOut ?? [])
-      search.notes.add(`a secret of ${provider} is too short to be looked for`);
+      notes.add(`a secret of ${provider} is too short to be looked for`);
     // First, and in all places: they are few, and no other file can be in the way.
     for (const place of places) await lookAtKnownFiles(search, place);
     for (const [index, place] of places.entries()) {
@@ -89,12 +90,14 @@ export class LeakScanner {
     return [...found].toSorted();
   }
 
-  #matcherUnlessLocked(): SecretMatcher | undefined {
+  /** Locked, or with a record that does not open. */
+  #matcherUnlessClosed(notes: ScanNotes): SecretMatcher | undefined {
     try {
       return new SecretMatcher(this.#secrets());
     } catch (error) {
-      if (error instanceof HostError) return undefined;
-      throw error;
+      if (!(error instanceof HostError)) throw error;
+      notes.add(`files without a known name, for what is in the vault: ${error.message}`);
+      return undefined;
     }
   }
 }

@@ -77,7 +77,7 @@ export class AgentRecorder {
     if (QUIET.has(outcome)) return;
     const now = this.#clock.now().getTime();
     const told = this.#toldAt.get(outcome);
-    if (told !== undefined && now - told < MINUTE_MS) return;
+    if (told !== undefined && told <= now && now - told < MINUTE_MS) return;
     this.#toldAt.set(outcome, now);
     this.#events.record({
       project: project.id,

@@ -16,7 +16,8 @@ export class Pace {
   /** Says whether one more is within it, and counts it then. */
   take(): boolean {
     const now = this.#clock.now().getTime();
-    this.#times = this.#times.filter((at) => at > now - this.#stretchMs);
+    // What is yet to come is from before the clock was set back.
+    this.#times = this.#times.filter((at) => at > now - this.#stretchMs && at <= now);
     if (this.#times.length >= this.#most) return false;
     this.#times.push(now);
     return true;

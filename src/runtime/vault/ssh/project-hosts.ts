@@ -67,6 +67,16 @@ export class ProjectHosts implements SshHosts {
     ];
     return lines.map((line) => `${line}\n`).join('');
   }
+
+  async warnings(project: Project): Promise<readonly string[]> {
+    const known = parseKnownHosts(await loadKnownHosts(project));
+    return project.settings.ssh.destinations
+      .filter((text) => known.keysOf(knownName(parseDestination(text))).length === 0)
+      .map(
+        (text) =>
+          `The SSH agent signs nothing for ${text}, whose host is known by no key: run "terok-mcp project ssh-host ${project.id} ${text}" on this machine.`,
+      );
+  }
 }
 
 const describe = ({ type, fingerprint, line }: ScannedKey, isKnown: boolean): SshHostKey => ({

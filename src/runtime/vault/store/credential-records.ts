@@ -121,7 +121,8 @@ export class CredentialRecords {
 
   #unseal(key: Buffer, row: CredentialRow): StoredCredential {
     const name = { provider: row.provider, set: row.credential_set };
-    const fix = `Store it again: "terok-mcp auth ${row.provider}".`;
+    const ofSet = row.credential_set === DEFAULT_SET ? '' : ` --set ${row.credential_set}`;
+    const fix = `Store it again: "terok-mcp auth ${row.provider}${ofSet}".`;
     const last = this.#manifest.versionOf(key, nameOf(name));
     if (last !== row.version) {
       throw changedRecord(

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { CommandRunner } from '../../core/command.ts';
 import type { StateDatabase } from '../../core/database.ts';
-import { ConflictError, HostError, RuntimeError } from '../../core/errors.ts';
+import { ConflictError, HostError, InvalidInputError, RuntimeError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Secret } from '../../core/secret.ts';
 import { KeySource } from '../contract.ts';
@@ -13,6 +13,7 @@ import { PassphraseKey } from './keys/passphrase-key.ts';
 import { SystemdCredential } from './keys/systemd-credential.ts';
 import { knownValue } from './known-value.ts';
 import { type Binding, KEY_BYTES, seal, unseal } from './sealing.ts';
+import { purgeLog } from './vault-file-store.ts';
 
 /** Called between the steps of a change of key: fault-injection tests end the process at one. */
 export type KeyStep = (
@@ -48,13 +49,14 @@ export class KeyChain {
     readonly runner: CommandRunner;
     readonly log: Logger;
     readonly step: KeyStep;
+    readonly scryptCost: number;
   }) {
     this.#database = deps.database;
     this.#log = deps.log;
     this.#step = deps.step;
     this.#file = new KeyFile(deps);
     this.#keepers = {
-      passphrase: new PassphraseKey(),
+      passphrase: new PassphraseKey(deps),
       'systemd-creds': new SystemdCredential(deps),
       keyring: new KernelKeyring(deps),
       desktop: new DesktopKeyring(deps),
@@ -121,7 +123,9 @@ export class KeyChain {
       this.#wipe();
       this.#open = { dataKey, key };
     } catch (error) {
-      if (error instanceof RuntimeError) this.#problem = inWords(error);
+      // A wrong passphrase is not why it is locked.
+      if (error instanceof RuntimeError && !(error instanceof InvalidInputError))
+        this.#problem = inWords(error);
       throw error;
     }
     await this.tidy();
@@ -132,7 +136,7 @@ export class KeyChain {
     const kept = this.#kept();
     if (kept === undefined || this.#open === undefined) return;
     if (kept.source !== 'passphrase' && kept.source !== 'keyring') {
-      throw new ConflictError(`The vault's key is ${this.place}, so it would open again at once`, {
+      throw new ConflictError('The vault would open again at once: no person is needed for its key', {
         hint: 'Run "terok-mcp vault key passphrase" first: then only a person opens it.',
       });
     }
@@ -173,6 +177,7 @@ export class KeyChain {
     this.#wipe();
     this.#open = fresh;
     await this.tidy();
+    purgeLog(this.#database, this.#log);
   }
 
   /** A new data key under the same key; `reseal` seals every record anew, in the same transaction. */
@@ -189,7 +194,7 @@ export class KeyChain {
     })();
     this.#wipe();
     this.#open = fresh;
-    this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    purgeLog(this.#database, this.#log);
   }
 
   /** Forgets keys that count no more. What cannot be reached now is tried again at the next start. */
@@ -208,9 +213,9 @@ export class KeyChain {
         });
         this.#database.prepare('DELETE FROM leftover_keys WHERE key_id = ?').run(row.key_id);
       } catch (error) {
-        if (!(error instanceof RuntimeError)) throw error;
+        // Whatever it is, like a full disk: the vault is as good without.
         this.#log.warn(
-          { source: row.source, reason: error.message },
+          { source: row.source, reason: error instanceof Error ? error.message : String(error) },
           'an old key of the vault is not forgotten yet',
         );
       }

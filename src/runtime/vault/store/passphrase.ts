@@ -8,12 +8,14 @@ import { type Binding, KEY_BYTES, seal, unseal } from './sealing.ts';
 const MIN_CHARS = 8;
 const MAX_CHARS = 1024;
 const SALT_BYTES = 16;
-const COST = 2 ** 17;
+const COSTS = [15, 16, 17, 18, 19, 20].map((exponent) => 2 ** exponent);
+/** 128 MiB and some tenths of a second a guess. */
+export const SCRYPT_COST = 2 ** 17;
 
 /** A value under a passphrase. The bounds keep text from outside from asking for all memory, or for a cheap guess. */
 export const PassphraseSealed = z.strictObject({
   kdf: z.literal('scrypt'),
-  N: z.union([15, 16, 17, 18, 19, 20].map((exponent) => z.literal(2 ** exponent))),
+  N: z.literal(COSTS),
   r: z.literal(8),
   p: z.int().min(1).max(4),
   salt: z.base64().length(24),
@@ -22,11 +24,11 @@ export const PassphraseSealed = z.strictObject({
 export type PassphraseSealed = z.infer<typeof PassphraseSealed>;
 type Parameters = Omit<PassphraseSealed, 'sealed'>;
 
-/** scrypt (RFC 7914) with N = 2^17, r = 8, p = 1: 128 MiB and some tenths of a second a guess. Throws InvalidInputError for a short passphrase. */
+/** scrypt (RFC 7914) with N = `cost`, r = 8, p = 1. Throws InvalidInputError for a short passphrase. */
 export async function sealUnderPassphrase(
   passphrase: Secret,
   plain: Uint8Array | string,
-  binding: Binding,
+  { binding, cost }: { readonly binding: Binding; readonly cost: number },
 ): Promise<PassphraseSealed> {
   const { length } = passphrase.reveal();
   if (length < MIN_CHARS || length > MAX_CHARS) {
@@ -36,7 +38,7 @@ export async function sealUnderPassphrase(
   }
   const parameters: Parameters = {
     kdf: 'scrypt',
-    N: COST,
+    N: cost,
     r: 8,
     p: 1,
     salt: randomBytes(SALT_BYTES).toString('base64'),

@@ -8,8 +8,9 @@ import {
   mkdirSync,
   openSync,
   readSync,
+  rmSync,
   type Stats,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import { geteuid } from 'node:process';
@@ -45,7 +46,7 @@ export function readPrivateFile(file: string, maxBytes: number): string | undefi
   try {
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    const code = codeOf(error);
     if (code === 'ENOENT') return undefined;
     throw refused(file, code === 'ELOOP' ? 'is a link' : `cannot be opened (${code})`);
   }
@@ -62,13 +63,20 @@ export function readPrivateFile(file: string, maxBytes: number): string | undefi
   }
 }
 
-/** On the disk when it returns, its name included. Throws EEXIST where something stands there. */
+/** On the disk when it returns, its name included; a part of it never stays. Throws EEXIST where something stands there, HostError where it cannot be written. */
 export function createPrivateFile(file: string, content: string): void {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = constants;
   withDescriptor(openSync(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), (descriptor) => {
-    fchmodSync(descriptor, 0o600);
-    writeSync(descriptor, content);
-    fsyncSync(descriptor);
+    try {
+      fchmodSync(descriptor, 0o600);
+      writeFileSync(descriptor, content);
+      fsyncSync(descriptor);
+    } catch (error) {
+      rmSync(file, { force: true });
+      throw new HostError(`${file} cannot be written (${codeOf(error)})`, {
+        hint: 'Make room on its disk and try again; nothing was stored.',
+      });
+    }
   });
   withDescriptor(openSync(path.dirname(file), O_RDONLY | O_DIRECTORY), fsyncSync);
 }
@@ -87,6 +95,9 @@ function assertPrivate(file: string, info: Stats): void {
   if (info.uid !== ownUid()) throw refused(file, 'belongs to another user');
   if ((info.mode & 0o077) !== 0) throw refused(file, 'is open to others', `chmod 600 ${file}`);
 }
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 
 const ownUid = (): number => geteuid?.() ?? 0;
 

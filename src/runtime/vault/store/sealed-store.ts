@@ -19,11 +19,12 @@ import { type CredentialName, CredentialRecords } from './credential-records.ts'
 import { takeFormerKeys } from './former-key-files-loader.ts';
 import { KeyChain, type KeyStep } from './key-chain.ts';
 import { Manifest } from './manifest.ts';
+import { SCRYPT_COST } from './passphrase.ts';
 import { RenewalRecords } from './renewal-records.ts';
 import { SshKeyRecords } from './ssh-key-records.ts';
 import { takeContent } from './vault-content.ts';
 import { readExport, writeExport } from './vault-export.ts';
-import { openVaultFile } from './vault-file-store.ts';
+import { openVaultFile, purgeLog } from './vault-file-store.ts';
 
 const CHANGE = 'change';
 
@@ -37,6 +38,7 @@ export class SealedStore implements CredentialStore, AsyncDisposable {
   readonly #manifest: Manifest;
   readonly #directory: string;
   readonly #log: Logger;
+  readonly #scryptCost: number;
   /** Changes of keys wait for programs and for scrypt: one at a time. */
   readonly #mutex = new KeyedMutex();
   readonly #listeners = new Set<() => void>();
@@ -51,12 +53,16 @@ export class SealedStore implements CredentialStore, AsyncDisposable {
     readonly log: Logger;
     /** For fault-injection tests. */
     readonly step?: KeyStep | undefined;
+    /** N of what is sealed under a passphrase from now on; whatever is there opens with its own. */
+    readonly scryptCost?: number | undefined;
   }) {
     this.#directory = deps.directory;
     this.#log = deps.log;
+    const { step = () => undefined, scryptCost = SCRYPT_COST } = deps;
+    this.#scryptCost = scryptCost;
     const database = openVaultFile(deps.file);
     this.#database = database;
-    this.#keys = new KeyChain({ ...deps, database, step: deps.step ?? (() => undefined) });
+    this.#keys = new KeyChain({ ...deps, database, step, scryptCost });
     this.#manifest = new Manifest({ database });
     const manifest = this.#manifest;
     this.#credentials = new CredentialRecords({ database, manifest, clock: deps.clock });
@@ -126,6 +132,7 @@ export class SealedStore implements CredentialStore, AsyncDisposable {
         sshKeys: key === undefined ? [] : [...this.#sshKeys.openAll(key)],
       },
       passphrase,
+      this.#scryptCost,
     );
   }
 
@@ -190,6 +197,7 @@ export class SealedStore implements CredentialStore, AsyncDisposable {
 
   remove(name: CredentialName): boolean {
     const wasThere = this.#credentials.remove(name);
+    purgeLog(this.#database, this.#log);
     this.#announce();
     return wasThere;
   }
@@ -219,6 +227,7 @@ export class SealedStore implements CredentialStore, AsyncDisposable {
 
   removeSshKey(project: string): boolean {
     const wasThere = this.#sshKeys.remove(project);
+    purgeLog(this.#database, this.#log);
     this.#announce();
     return wasThere;
   }

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { InvalidInputError } from '../../core/errors.ts';
+import { AgentName, ProjectId } from '../../core/ids.ts';
 import type { Secret } from '../../core/secret.ts';
+import { cleanLine } from '../../core/untrusted-text.ts';
+import { DEFAULT_SET } from '../contract.ts';
 import { StoredCredential } from '../stored-credential.ts';
 import { openUnderPassphrase, PassphraseSealed, sealUnderPassphrase } from './passphrase.ts';
 import type { Binding } from './sealing.ts';
@@ -17,19 +20,26 @@ const Envelope = z.strictObject({
 });
 const AnyVersion = z.object({ format: z.literal(FORMAT), version: z.int() });
 
+/** What people are shown afterwards: whoever made the export chose it. */
+const line = (maxChars: number) => z.string().refine((text) => cleanLine(text, maxChars) === text);
+
 export const VaultContent = z.strictObject({
   credentials: z.array(
-    z.strictObject({ provider: z.string(), set: z.string(), credential: StoredCredential }),
+    z.strictObject({
+      provider: AgentName,
+      set: z.union([z.literal(DEFAULT_SET), ProjectId]),
+      credential: StoredCredential,
+    }),
   ),
   sshKeys: z.array(
     z.strictObject({
       info: z.strictObject({
-        project: z.string(),
+        project: ProjectId,
         type: z.enum(['ed25519', 'rsa']),
-        fingerprint: z.string(),
-        publicKey: z.string(),
-        comment: z.string(),
-        createdAt: z.string(),
+        fingerprint: line(100),
+        publicKey: line(8192),
+        comment: line(200),
+        createdAt: z.iso.datetime(),
       }),
       privateKey: z.string(),
     }),
@@ -38,10 +48,14 @@ export const VaultContent = z.strictObject({
 export type VaultContent = z.infer<typeof VaultContent>;
 
 /** JSON, sealed under a passphrase of its own. */
-export async function writeExport(content: VaultContent, passphrase: Secret): Promise<string> {
+export async function writeExport(
+  content: z.input<typeof VaultContent>,
+  passphrase: Secret,
+  cost: number,
+): Promise<string> {
   const plain = Buffer.from(JSON.stringify(content));
   try {
-    const sealed = await sealUnderPassphrase(passphrase, plain, BINDING);
+    const sealed = await sealUnderPassphrase(passphrase, plain, { binding: BINDING, cost });
     const text = JSON.stringify(
       { format: FORMAT, version: VERSION, ...sealed } satisfies z.infer<typeof Envelope>,
       null,
@@ -71,7 +85,9 @@ export async function readExport(text: string, passphrase: Secret): Promise<Vaul
   try {
     const content = VaultContent.safeParse(parseJson(plain.toString()));
     if (content.success) return content.data;
-    throw notAnExport(undefined);
+    throw new InvalidInputError('This export holds a record that no vault can hold', {
+      hint: 'Make it anew with "terok-mcp vault export". Nothing was imported.',
+    });
   } finally {
     plain.fill(0);
   }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { openMigrated, type StateDatabase } from '../../core/database.ts';
 import { HostError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
 import { assertPrivateDirectory, createPrivateFile, isPrivateFile } from './private-file-store.ts';
 import { VAULT_MIGRATIONS } from './vault-schema.ts';
 
@@ -28,5 +29,17 @@ export function openVaultFile(file: string): StateDatabase {
     database.close();
     if (error instanceof HostError) throw error;
     throw new HostError(`${file} cannot be read`, { hint: IF_DAMAGED, cause: error });
+  }
+}
+
+/**
+ * What was replaced or removed goes from the write-ahead log as well, where whoever has its key would open it. Where this
+ * fails, as on a full disk, the change itself is done, and the next one takes both away.
+ */
+export function purgeLog(database: StateDatabase, log: Logger): void {
+  try {
+    database.pragma('wal_checkpoint(TRUNCATE)');
+  } catch (error) {
+    log.warn({ err: error }, 'what was removed from the vault is still in vault.db-wal');
   }
 }

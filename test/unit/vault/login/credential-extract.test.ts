@@ -123,6 +123,15 @@ describe('what a login left', () => {
     expect(problem).not.toContain('sk-secret');
   });
 
+  it('is taken without a fact that is nested to break whoever looks through it', () => {
+    const scopes = '['.repeat(200_000) + ']'.repeat(200_000);
+    const text = `{"claudeAiOauth":{"accessToken":"a","scopes":${scopes},"__proto__":{"refreshToken":"r"}}}`;
+    expect(extractFrom(text, ruleOf('claude', '.credentials.json'))).toEqual({
+      credential: { kind: 'oauth', access_token: 'a', refresh_token: '', expires_at: null, facts: {} },
+    });
+    expect(Object.hasOwn(Object.prototype, 'refreshToken')).toBe(false);
+  });
+
   it('may be the part of TOML that programs keep logins in', () => {
     const text =
       'top = 1 # one\n[auth."x.y"]\ntoken = "a\\"b" # c\nraw = \'c\\d\'\non = true\nlist = [1,\n 2]\n[[many]]\ntoken = "no"\n';

@@ -45,6 +45,7 @@ let store: PlainStore;
 let exchange: ScriptedExchange;
 let events: readonly EventInput[];
 let nowMs: number;
+let isRuled: boolean;
 let renewer: Renewer;
 
 const clock: Clock = { now: () => new Date(nowMs), sleep: async () => undefined };
@@ -70,6 +71,7 @@ beforeEach(async () => {
   const recorder = new EventRecorder();
   events = recorder.events;
   nowMs = Date.now();
+  isRuled = true;
   renewer = new Renewer({
     store,
     exchange,
@@ -78,7 +80,11 @@ beforeEach(async () => {
     random: () => 0.5,
     events: recorder,
     rules: async () =>
-      new Map([['vendor', { token_url: 'https://vendor.example/token', client_id: 'c', body: 'json' }]]),
+      new Map(
+        isRuled
+          ? [['vendor', { token_url: 'https://vendor.example/token', client_id: 'c', body: 'json' }]]
+          : [],
+      ),
   });
   return async () => {
     renewer[Symbol.dispose]();
@@ -199,6 +205,21 @@ describe('a renewal that does not work', () => {
     expect(events).toEqual([]);
   });
 
+  it('and has no rule in the roster today is renewed once it has one again', async () => {
+    store.put(WHOSE, tokens(0, -1));
+    isRuled = false;
+    await expect(get()).rejects.toMatchObject({
+      code: 'COMMAND_FAILED',
+      details: expect.stringContaining('roster'),
+    });
+    expect([store.list()[0]?.problem, events]).toEqual([undefined, []]);
+    isRuled = true;
+    nowMs += MINUTE_MS;
+    const live = get();
+    await exchange.answer(renewed(1));
+    expect(accessOf(await live)).toBe('access-1');
+  });
+
   it('is no storm where a vendor refuses every new token as well', async () => {
     store.put(WHOSE, tokens(0, null));
     for (let turn = 1; turn <= 20; turn += 1) {
@@ -210,6 +231,35 @@ describe('a renewal that does not work', () => {
       await next;
     }
     expect(exchange.asked).toHaveLength(5);
+  });
+});
+
+describe('a clock that is set back', () => {
+  const DAY_MS = 24 * 60 * MINUTE_MS;
+
+  it('does not put off the next try for as long', async () => {
+    store.put(WHOSE, tokens(0, null));
+    const first = await get();
+    if (first === undefined) throw new Error('none');
+    const refused = renewer.refused(first);
+    await exchange.answer({ kind: 'unreachable', reason: 'ECONNREFUSED' });
+    await refused;
+    nowMs -= DAY_MS;
+    const again = renewer.refused(first);
+    await exchange.answer(renewed(1, null));
+    expect(accessOf(await again)).toBe('access-1');
+  });
+
+  it('does not end the renewals that a vendor asks for', async () => {
+    store.put(WHOSE, tokens(0, null));
+    for (let turn = 1; turn <= 6; turn += 1) {
+      const live = await get();
+      if (live === undefined) throw new Error('none');
+      if (turn === 6) nowMs -= DAY_MS;
+      const next = renewer.refused(live);
+      await exchange.answer(renewed(turn, null));
+      expect(accessOf(await next)).toBe(`access-${turn}`);
+    }
   });
 });
 

@@ -73,6 +73,7 @@ describe('what it answers', () => {
     [word(403, { error: { code: 'refresh_token_reused' } }), 'refused', '403 (refresh_token_reused)'],
     [word(400, { error: 'sk-ant-ort01-1234567890' }), 'refused', 'the token endpoint answered 400'],
     [word(403, '<html>challenge</html>'), 'unreachable', '403'],
+    [word(400, '\n<html>The plain HTTP request was sent to HTTPS port</html>'), 'unreachable', '400'],
     [word(429, { error: 'slow_down' }), 'unreachable', '429'],
     [word(500, { error: 'invalid_grant' }), 'unreachable', '500'],
     [word(200, '{}'), 'unreachable', '200 without a token'],

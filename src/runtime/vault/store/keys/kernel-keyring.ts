@@ -13,10 +13,11 @@ const RING = '@u';
  */
 export class KernelKeyring implements KeyKeeper {
   readonly #runner: CommandRunner;
-  readonly #recovery = new PassphraseKey();
+  readonly #recovery: PassphraseKey;
 
-  constructor(deps: { readonly runner: CommandRunner }) {
+  constructor(deps: { readonly runner: CommandRunner; readonly scryptCost: number }) {
     this.#runner = deps.runner;
+    this.#recovery = new PassphraseKey(deps);
   }
 
   async keep(key: Buffer, id: string, passphrase: Secret | undefined): Promise<string> {
