@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Agents, CredentialRoute } from './agents/contract.ts';
+import type { Agents } from './agents/contract.ts';
 import type { Approvals } from './approvals/contract.ts';
 import type { Clock } from './core/clock.ts';
 import type { CommandRunner } from './core/command.ts';
@@ -12,6 +12,7 @@ import type { ContainerEngine } from './engine/contract.ts';
 import type { ImageRequest, Images } from './images/contract.ts';
 import type { Projects } from './projects/contract.ts';
 import { AuditFile } from './vault/audit-log-store.ts';
+import { KnownRoutes } from './vault/known-routes.ts';
 import { VendorLogins } from './vault/login/vendor-logins.ts';
 import { ProcessExchange } from './vault/oauth/process-exchange.ts';
 import { Renewer } from './vault/oauth/renewer.ts';
@@ -68,7 +69,8 @@ export async function composeVault(deps: VaultDeps) {
   const { options, scope, host, database, events, approvals, projects, clock, logger: log } = deps;
   const { paths, env, packageEnv, resourcesDir, vault: own } = options;
   const { runner, engine, agents, images, machineImages } = host;
-  const routes = routesOf(agents);
+  const known = new KnownRoutes({ agents, clock });
+  const routes = () => known.get();
   const store = new SealedStore({
     file: path.join(paths.state, 'vault.db'),
     directory: paths.state,
@@ -87,8 +89,8 @@ export async function composeVault(deps: VaultDeps) {
   });
   scope.defer(async () => exchange[Symbol.dispose]());
   const rules = async () => {
-    const known = [...(await routes())];
-    return new Map(known.flatMap(([name, { refresh }]) => (refresh === undefined ? [] : [[name, refresh]])));
+    const all = [...(await routes())];
+    return new Map(all.flatMap(([name, { refresh }]) => (refresh === undefined ? [] : [[name, refresh]])));
   };
   const live = new Renewer({ store, exchange, clock, events, log, rules });
   scope.defer(async () => live[Symbol.dispose]());
@@ -168,14 +170,6 @@ export async function composeVault(deps: VaultDeps) {
     log,
   });
   return { vault, sshHosts: new ProjectHosts({ runner }), upstreamKeys, prices };
-}
-
-/** As the roster's files are now. */
-function routesOf(agents: Pick<Agents, 'roster'>): () => Promise<ReadonlyMap<string, CredentialRoute>> {
-  return async () => {
-    const { entries } = await agents.roster();
-    return new Map(entries.flatMap(({ name, route }) => (route === undefined ? [] : [[name, route]])));
-  };
 }
 
 /** Node reads it at its start alone, so a process of ours gets what this one got. */

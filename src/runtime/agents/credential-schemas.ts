@@ -47,6 +47,11 @@ export const Route = z.strictObject({
           .string()
           .startsWith('/')
           .describe('"*" stands for one segment, "**" at the end for all that follow.'),
+        kinds: z
+          .array(CredentialKind)
+          .min(1)
+          .optional()
+          .describe('Kinds of credential that this may be asked with. Default: all.'),
       }),
     )
     .optional()

@@ -80,6 +80,7 @@ export async function admit(
       `No credential is stored for ${owner.provider}: ask the person to add one.`,
     );
   }
+  checkRules(route, { method: asked.method, path, kind: live.credential.kind });
   signatureOf(route, live);
   // Last of all: what goes no further is not counted.
   const enough = guard.deps.budgets.admit(guard.task, { provider: owner.provider, set: owner.set });

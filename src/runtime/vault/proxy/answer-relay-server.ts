@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { BodyDecoder } from './encoded-body.ts';
 import type { ExchangeRecord } from './exchange-record.ts';
 import type { HeaderPair } from './header-pairs.ts';
-import { bodyEncoding, mediaType, responseHeaders } from './response-headers.ts';
+import { bodyEncoding, responseHeaders } from './response-headers.ts';
 import { maskText, SecretMask } from './secret-mask.ts';
 import type { UpstreamAnswer } from './upstream-answer.ts';
 import type { UsageMeter } from './usage-meter.ts';
@@ -15,7 +15,9 @@ export interface AnswerRelay {
   readonly forms: readonly Buffer[];
   readonly location: string | undefined;
   readonly hasBody: boolean;
-  readonly meter: (mediaType: string) => UsageMeter | undefined;
+  readonly meter: UsageMeter | undefined;
+  /** The client has gone, or has to go. */
+  readonly gone: AbortSignal;
 }
 
 /**
@@ -39,17 +41,20 @@ export async function relayAnswer(relay: AnswerRelay): Promise<{ readonly hasEch
 
   const isHeadClean =
     statusText === answer.head.statusText && clean.every(([, value], at) => value === told[at]?.[1]);
-  const meter = relay.meter(mediaType(answer.head.headers));
+  const { meter } = relay;
   const pump = encoding === 'plain' ? new PlainPump(relay, meter) : new EncodedPump(relay, meter, encoding);
   await pump.run();
-  record.spend(meter?.end());
   const hasEchoed = pump.hasEchoed || !isHeadClean;
   if (hasEchoed && record.outcome === 'ok') record.outcome = 'secret_redacted';
   return { hasEchoed };
 }
 
-const masked = (pairs: readonly HeaderPair[], forms: readonly Buffer[]): HeaderPair[] =>
-  pairs.map(([name, value]) => [maskText(name, forms), maskText(value, forms)]);
+/** Looked through as one text first, for there is nearly never anything to be found. */
+function masked(pairs: readonly HeaderPair[], forms: readonly Buffer[]): readonly HeaderPair[] {
+  const whole = pairs.map(([name, value]) => `${name}\n${value}\n`).join('');
+  if (maskText(whole, forms) === whole) return pairs;
+  return pairs.map(([name, value]) => [maskText(name, forms), maskText(value, forms)]);
+}
 
 abstract class Pump {
   protected readonly relay: AnswerRelay;
@@ -66,23 +71,24 @@ abstract class Pump {
   protected abstract finish(trailers: readonly HeaderPair[]): void;
 
   run(): Promise<void> {
-    const { answer, response } = this.relay;
+    const { answer, response, gone } = this.relay;
     return new Promise((resolve) => {
       this.#over = resolve;
-      response.once('close', () => {
+      const ended = (): void => {
         if (!response.writableFinished) {
           if (this.relay.record.outcome === 'ok') this.relay.record.outcome = 'client_gone';
           answer.abort();
+          response.destroy();
         }
         resolve();
-      });
-      response.on('drain', () => answer.resume());
-      if (response.destroyed) {
-        this.relay.record.outcome = 'client_gone';
-        answer.abort();
-        resolve();
+      };
+      if (response.destroyed || gone.aborted) {
+        ended();
         return;
       }
+      response.once('close', ended);
+      gone.addEventListener('abort', ended, { once: true });
+      response.on('drain', () => answer.resume());
       answer.consume({
         data: (chunk) => {
           this.relay.record.bytesReceived += chunk.length;

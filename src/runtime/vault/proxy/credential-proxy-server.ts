@@ -5,12 +5,16 @@ import type { TaskId } from '../../core/ids.ts';
 import { listenOnUnixSocket } from '../../core/unix-socket-server.ts';
 import type { VaultService } from '../contract.ts';
 import { ExchangeRecord } from './exchange-record.ts';
-import { answerRefusal, Exchange, type UpgradeSide } from './exchange-server.ts';
+import { answerRefusal, Exchange } from './exchange-server.ts';
 import { Refusal } from './refusal.ts';
+import { SentSecrets } from './sent-secrets.ts';
 import { type ProxyDeps, TaskGuard } from './task-guard.ts';
+import type { UpgradeSide } from './websocket-join-server.ts';
 
 /** Of one task, all in all. */
 const MAX_CONNECTIONS = 512;
+/** A connection may hold several: whoever asks does not have to wait for an answer. */
+const MAX_EXCHANGES = 512;
 const MAX_HEADER_BYTES = 32 * 1024;
 /** For the head of a request; a body and its answer may take any time. */
 const HEAD_MS = 30_000;
@@ -22,6 +26,7 @@ const SILENT_LOOKS = 30;
 /** Puts real credentials into tasks' requests, on one unix socket a task. */
 export class CredentialProxy {
   readonly #deps: ProxyDeps;
+  readonly #sent = new SentSecrets();
 
   constructor(deps: ProxyDeps) {
     this.#deps = deps;
@@ -34,7 +39,8 @@ export class CredentialProxy {
     readonly socketPath: string;
   }): Promise<VaultService> {
     const { task, project } = options;
-    const server = new ProxyServer(new TaskGuard({ task, project: project.id, deps: this.#deps }));
+    const guard = new TaskGuard({ task, project: project.id, deps: this.#deps, sent: this.#sent });
+    const server = new ProxyServer(guard);
     await server.listen(options.socketPath);
     return server;
   }
@@ -121,6 +127,8 @@ class ProxyServer implements VaultService {
 
   #keep(socket: Socket): void {
     this.#sockets.add(socket);
+    // Each of its requests listens for its end.
+    socket.setMaxListeners(0);
     socket.on('error', () => undefined);
     socket.once('close', () => this.#sockets.delete(socket));
   }
@@ -130,28 +138,32 @@ class ProxyServer implements VaultService {
     response: ServerResponse,
     options: { readonly mustContinue: boolean; readonly upgrade?: UpgradeSide },
   ): void {
+    if (this.#exchanges.size >= MAX_EXCHANGES) {
+      this.#refused(request, response, new Refusal(503, 'too_many', 'Too many requests at the same time.'));
+      return;
+    }
     const exchange = new Exchange({ guard: this.#guard, request, response, ...options });
     const done = exchange.run().finally(() => this.#exchanges.delete(exchange));
     this.#exchanges.set(exchange, { done, progress: 0, silentLooks: 0 });
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const response = responseOn(request, socket);
-    if (response === undefined || !(socket instanceof Socket)) return;
-    if (request.headers.upgrade?.toLowerCase() === 'websocket' && request.method === 'GET') {
-      this.#run(request, response, { mustContinue: false, upgrade: { socket, head } });
-      return;
-    }
-    // Any other protocol is an offer that may be passed over, but Node has stopped reading HTTP here.
-    const hasBody =
-      request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
-    if (hasBody || head.length > 0) {
-      this.#refused(
+    const isWebsocket =
+      request.headers.upgrade?.toLowerCase() === 'websocket' && request.method === 'GET' && !hasBody(request);
+    const isPassedOver = !isWebsocket && !hasBody(request) && head.length === 0;
+    if (!(socket instanceof Socket) || !(isWebsocket || isPassedOver)) {
+      // Node has stopped reading HTTP here, so what follows could not be told from a next request.
+      this.#refuse(
+        socket,
         request,
-        response,
         new Refusal(501, 'bad_framing', 'No protocol but websocket can be changed to.'),
       );
-    } else this.#run(request, response, { mustContinue: false });
+      return;
+    }
+    const response = responseOn(request, socket);
+    if (response === undefined) this.#note(request, BROKEN);
+    else if (isWebsocket) this.#run(request, response, { mustContinue: false, upgrade: { socket, head } });
+    else this.#run(request, response, { mustContinue: false });
   }
 
   #malformed(error: Error, socket: Duplex): void {
@@ -166,19 +178,27 @@ class ProxyServer implements VaultService {
 
   #refuse(socket: Duplex, request: IncomingMessage, refusal: Refusal): void {
     const response = responseOn(request, socket);
-    if (response !== undefined) this.#refused(request, response, refusal);
+    if (response === undefined) this.#note(request, BROKEN);
+    else this.#refused(request, response, refusal);
   }
 
   #refused(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+    this.#note(request, refusal);
+    answerRefusal(request, response, refusal);
+  }
+
+  #note(
+    request: IncomingMessage,
+    { status, outcome }: { readonly status?: number; readonly outcome: string },
+  ): void {
     const record = new ExchangeRecord(this.#guard, {
       channel: 'http',
       method: request.method ?? '',
       target: request.url ?? '',
     });
-    record.status = refusal.status;
-    record.outcome = refusal.outcome;
+    record.status = status;
+    record.outcome = outcome;
     record.finish();
-    answerRefusal(request, response, refusal);
   }
 
   async #watchSilence(): Promise<void> {
@@ -194,6 +214,12 @@ class ProxyServer implements VaultService {
     }
   }
 }
+
+/** Its connection took no answer. */
+const BROKEN = { outcome: 'malformed' } as const;
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
 
 /** An answer where Node has handed the connection over, or never came to make one. It ends with the answer. */
 function responseOn(request: IncomingMessage, socket: Duplex): ServerResponse | undefined {

@@ -14,6 +14,7 @@ export class ExchangeRecord {
   #spent:
     | { inputTokens: number; outputTokens: number; costUsd: number | undefined; model: string | undefined }
     | undefined;
+  #hasEstimate = false;
   #isWritten = false;
   status: number | undefined;
   outcome = 'ok';
@@ -36,8 +37,9 @@ export class ExchangeRecord {
   }
 
   /** Told as soon as it is known, so that a budget ends while a long connection lasts. */
-  spend(usage: Usage | undefined): void {
-    if (usage === undefined || this.#owner === undefined) return;
+  spend(usage: Usage, options: { readonly isEstimate: boolean } = { isEstimate: false }): void {
+    if (this.#owner === undefined) return;
+    this.#hasEstimate ||= options.isEstimate;
     const cost = this.#guard.deps.budgets.spend(this.#guard.task, this.#owner, usage);
     const before = this.#spent ?? { inputTokens: 0, outputTokens: 0, costUsd: undefined, model: undefined };
     this.#spent = {
@@ -73,6 +75,7 @@ export class ExchangeRecord {
       ...(spent === undefined ? {} : { inputTokens: spent.inputTokens, outputTokens: spent.outputTokens }),
       ...(spent?.model === undefined ? {} : { model: cleanLine(spent.model, 100) }),
       ...(spent?.costUsd === undefined ? {} : { costUsd: spent.costUsd }),
+      ...(this.#hasEstimate ? { isEstimate: true } : {}),
     };
   }
 }

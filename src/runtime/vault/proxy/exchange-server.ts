@@ -1,28 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { type Admitted, admit } from './admission.ts';
 import { relayAnswer } from './answer-relay-server.ts';
+import { Bill, modelOfBody } from './bill.ts';
 import { ExchangeRecord } from './exchange-record.ts';
-import { relayFrames } from './frame-relay-server.ts';
 import { MAX_GRAPHQL_BYTES } from './graphql-query.ts';
 import { type HeaderPair, listOf, pairsOf, valuesOf } from './header-pairs.ts';
-import { PROTOCOL_KEY } from './presented-tokens.ts';
 import { errorBody, Refusal } from './refusal.ts';
 import { ReplayableBody } from './replayable-body.ts';
-import { responseHeaders } from './response-headers.ts';
-import { secretForms } from './secret-forms.ts';
-import { maskText } from './secret-mask.ts';
+import { mediaType } from './response-headers.ts';
 import type { TaskGuard } from './task-guard.ts';
 import type { UpstreamAnswer } from './upstream-answer.ts';
 import { UpstreamCall } from './upstream-call.ts';
 import { UsageMeter } from './usage-meter.ts';
-import { UsageReader } from './usage-reader.ts';
-
-/** The connection behind a request that asks for another protocol, with what came after its head. */
-export interface UpgradeSide {
-  readonly socket: Socket;
-  readonly head: Buffer;
-}
+import { joinWebsocket, type UpgradeSide } from './websocket-join-server.ts';
 
 /** One request of a task, from its head to its audit record. */
 export class Exchange {
@@ -34,8 +24,8 @@ export class Exchange {
   readonly #mustContinue: boolean;
   readonly #gone = new AbortController();
   readonly #headers: HeaderPair[];
-  readonly #secrets: string[] = [];
   #body: ReplayableBody | undefined;
+  #bill: Bill | undefined;
   #cutBecause: string | undefined;
 
   constructor(options: {
@@ -73,15 +63,22 @@ export class Exchange {
   }
 
   async run(): Promise<void> {
+    const isGone = (): void => this.#gone.abort();
+    const { socket } = this.#request;
     this.#response.on('error', () => undefined);
-    this.#response.once('close', () => this.#gone.abort());
+    this.#response.once('close', isGone);
+    // One that waits behind another answer hears of nothing when their connection ends.
+    socket.once('close', isGone);
+    if (socket.destroyed) isGone();
     try {
       await this.#serve();
     } catch (error) {
       this.#fail(error);
     } finally {
+      socket.off('close', isGone);
       this.record.outcome = this.#cutBecause ?? this.record.outcome;
       this.record.bytesSent += this.#body?.bytes ?? 0;
+      this.#settle();
       this.#body?.release();
       this.record.finish();
     }
@@ -111,25 +108,48 @@ export class Exchange {
       body: this.#body,
       isWebsocket: this.#upgrade !== undefined,
       signal: this.#gone.signal,
-      secrets: this.#secrets,
     });
+    const bill =
+      admitted.route.usage === undefined || this.#upgrade !== undefined
+        ? undefined
+        : new Bill({
+            request: { method: this.#request.method ?? '', path: admitted.path },
+            sentAtMs: this.#nowMs(),
+          });
+    this.#bill = bill;
     const { answer, location } = await call.run();
     this.#body?.release();
     if (answer.socket === undefined) await this.#relay(admitted, answer, location);
-    else await this.#join(admitted, answer, answer.socket);
+    else {
+      const { hasEchoed } = await joinWebsocket({
+        guard: this.#guard,
+        record: this.record,
+        admitted,
+        offered: this.#headers,
+        response: this.#response,
+        side: this.#upgrade,
+        head: answer.head,
+        upstream: answer.socket,
+        gone: this.#gone.signal,
+      });
+      if (hasEchoed) this.#echoed(admitted);
+    }
   }
 
   async #relay(admitted: Admitted, answer: UpstreamAnswer, location: string | undefined): Promise<void> {
-    const { status } = answer.head;
+    const { status, headers } = answer.head;
+    const meter = UsageMeter.of(admitted.route, mediaType(headers));
+    this.#bill?.answered(status, meter);
     try {
       const { hasEchoed } = await relayAnswer({
         answer,
         response: this.#response,
         record: this.record,
-        forms: secretForms(this.#secrets),
+        forms: this.#guard.sent.formsFor(admitted.upstream.origin),
         location,
         hasBody: this.#request.method !== 'HEAD' && status !== 204 && status !== 304,
-        meter: (mediaType) => UsageMeter.of(admitted.route, mediaType),
+        meter,
+        gone: this.#gone.signal,
       });
       if (hasEchoed) this.#echoed(admitted);
     } catch (error) {
@@ -141,64 +161,20 @@ export class Exchange {
     }
   }
 
-  async #join(
-    admitted: Admitted,
-    answer: UpstreamAnswer,
-    upstream: NonNullable<UpstreamAnswer['socket']>,
-  ): Promise<void> {
-    upstream.on('error', () => undefined);
-    const side = this.#upgrade;
-    if (
-      side === undefined ||
-      this.#gone.signal.aborted ||
-      valuesOf(answer.head.headers, 'sec-websocket-extensions').length > 0
-    ) {
-      upstream.destroy();
-      throw new Refusal(502, 'unreadable_answer', 'The upstream answered in a way that was not asked for.');
-    }
-    this.#gone.signal.addEventListener('abort', () => upstream.destroy(), { once: true });
-    const forms = secretForms(this.#secrets);
-    const flat = responseHeaders(answer.head.headers, { canHaveTrailers: false }).flatMap(([name, value]) => [
-      maskText(name, forms),
-      name.toLowerCase() === 'sec-websocket-protocol' ? this.#protocol(value) : maskText(value, forms),
-    ]);
-    this.#response.sendDate = false;
-    this.#response.writeHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...flat]);
-    this.#response.flushHeaders();
-    this.#response.detachSocket(side.socket);
-    this.record.status = 101;
-    if (side.head.length > 0) {
-      this.record.bytesSent += side.head.length;
-      upstream.write(side.head);
-    }
-    const { provider, set } = admitted.live.info;
-    const reader = admitted.route.usage === undefined ? undefined : new UsageReader(admitted.route.usage);
-    const { hasEchoed } = await relayFrames({
-      client: side.socket,
-      upstream,
-      record: this.record,
-      forms,
-      onText: (text) => {
-        const usage = reader?.readOne(text);
-        if (usage === undefined) return true;
-        this.record.spend(usage);
-        // Each answer makes room for the next request of the same connection, or ends it.
-        return this.#guard.deps.budgets.admit(this.#guard.task, { provider, set }) === undefined;
-      },
+  /** What it cost, also where nobody waited for its end. */
+  #settle(): void {
+    const total = this.#bill?.total({
+      nowMs: this.#nowMs(),
+      sentBytes: this.record.bytesSent,
+      receivedBytes: this.record.bytesReceived,
+      isGivenUp: this.#gone.signal.aborted,
+      model: () => modelOfBody(this.#body?.whole),
     });
-    if (hasEchoed) {
-      if (this.record.outcome === 'ok') this.record.outcome = 'secret_redacted';
-      this.#echoed(admitted);
-    }
+    if (total !== undefined) this.record.spend(total.usage, total);
   }
 
-  /** The client offered its own token for the key in it, and looks for what it offered. */
-  #protocol(chosen: string): string {
-    if (!chosen.startsWith(PROTOCOL_KEY)) return maskText(chosen, secretForms(this.#secrets));
-    return (
-      listOf(this.#headers, 'sec-websocket-protocol').find((offered) => offered.startsWith(PROTOCOL_KEY)) ??
-      ''
-    );
+  #nowMs(): number {
+    return this.#guard.deps.clock.now().getTime();
   }
 
   #echoed(admitted: Admitted): void {
@@ -229,7 +205,7 @@ export class Exchange {
     else if (!isOurs)
       this.#guard.deps.log.error({ err: error, task: this.#guard.task }, 'credential proxy failed');
     const response = this.#response;
-    if (response.headersSent || response.destroyed || response.socket === null) {
+    if (response.headersSent || response.destroyed || this.#gone.signal.aborted) {
       response.destroy();
       this.#upgrade?.socket.destroy();
       return;
@@ -254,7 +230,7 @@ function checkFraming(headers: readonly HeaderPair[]): void {
 /** In words of ours. The connection ends with it where the client may still be sending. */
 export function answerRefusal(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
   const body = Buffer.from(errorBody(refusal));
-  const isOpen = !request.complete;
+  const isOpen = !request.complete && hasBody(pairsOf(request.rawHeaders));
   request.resume();
   response.writeHead(refusal.status, {
     'Content-Type': 'application/json; charset=utf-8',

@@ -1,6 +1,7 @@
-import { SecretMask } from './secret-mask.ts';
+import { maskText, SecretMask } from './secret-mask.ts';
 
-const MAX_MESSAGE_BYTES = 1024 * 1024;
+/** The last message of an answer repeats all of it. */
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /** A stream that does not follow RFC 6455: its connection ends. */
@@ -20,6 +21,8 @@ export class FrameStream {
   #left = 0;
   #isControl = false;
   #isLast = true;
+  /** Of a control frame under way: short by the standard, so it goes on whole. */
+  #control: Buffer = NOTHING;
   /** Of the message under way: a text that is short enough to be read. */
   #text: Buffer[] | undefined;
   #textBytes = 0;
@@ -44,7 +47,7 @@ export class FrameStream {
       const payload = chunk.subarray(at, at + this.#left);
       at += payload.length;
       this.#left -= payload.length;
-      if (this.#isControl) this.#gap(payload, out);
+      if (this.#isControl) this.#controlPayload(payload, out);
       else this.#payload(payload, out);
       if (this.#left === 0) this.#frameEnds(out);
     }
@@ -82,6 +85,17 @@ export class FrameStream {
     this.#gap(Buffer.from(bytes.subarray(0, header.length)), out);
     if (this.#left === 0) this.#frameEnds(out);
     return at + used;
+  }
+
+  /** The reason of a close is words of the upstream like any other. */
+  #controlPayload(payload: Buffer, out: Buffer[]): void {
+    this.#control = Buffer.concat([this.#control, payload]);
+    if (this.#left > 0) return;
+    const text = this.#control.toString('latin1');
+    const clean = maskText(text, this.#forms);
+    if (clean !== text) this.#earlier += 1;
+    this.#gap(Buffer.from(clean, 'latin1'), out);
+    this.#control = NOTHING;
   }
 
   #payload(payload: Buffer, out: Buffer[]): void {

@@ -12,6 +12,7 @@ export class Refusal extends Error {
   }
 }
 
+/** No "overloaded_error": Claude Code puts words of its own, of a vendor at its limits, in the place of ours. */
 const TYPES: Readonly<Record<number, string>> = {
   400: 'invalid_request_error',
   401: 'authentication_error',
@@ -19,7 +20,6 @@ const TYPES: Readonly<Record<number, string>> = {
   413: 'request_too_large',
   417: 'invalid_request_error',
   501: 'invalid_request_error',
-  503: 'overloaded_error',
 };
 
 /** The body of an error, in the shape that programs for language models print. */

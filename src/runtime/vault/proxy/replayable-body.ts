@@ -24,6 +24,11 @@ export class ReplayableBody {
     return this.#kept !== undefined && this.#source.errored === null;
   }
 
+  /** The whole of it, as long as that is kept. */
+  get whole(): Buffer | undefined {
+    return this.#isEnded && this.#kept !== undefined ? Buffer.concat(this.#kept) : undefined;
+  }
+
   /** From the beginning, in place of the stream that was opened before. */
   open(): Readable {
     const earlier = this.#current;

@@ -1,15 +1,25 @@
-import type { CredentialRoute } from '../../agents/contract.ts';
+import type { CredentialKind, CredentialRoute } from '../../agents/contract.ts';
 import { type HeaderPair, plainName } from './header-pairs.ts';
 import { Refusal } from './refusal.ts';
 
 type Rules = Pick<CredentialRoute, 'rules' | 'graphql'>;
 
 /** Throws Refusal unless the route lets this be asked for. Paths are compared as they came: what is encoded fits no rule. */
-export function checkRules(route: Rules, request: { readonly method: string; readonly path: string }): void {
+export function checkRules(
+  route: Rules,
+  request: {
+    readonly method: string;
+    readonly path: string;
+    /** undefined: as long as that is not known, any will do. */
+    readonly kind?: CredentialKind | undefined;
+  },
+): void {
   if (route.rules === undefined || isGraphql(route, request.path)) return;
   const isAllowed = route.rules.some(
-    ({ methods, path }) =>
-      (methods === undefined || methods.includes(request.method)) && matches(path, request.path),
+    ({ methods, path, kinds }) =>
+      (methods === undefined || methods.includes(request.method)) &&
+      (kinds === undefined || request.kind === undefined || kinds.includes(request.kind)) &&
+      matches(path, request.path),
   );
   if (!isAllowed) {
     throw new Refusal(403, 'not_allowed', 'This credential may not be used for that request in a task.');

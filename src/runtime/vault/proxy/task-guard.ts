@@ -4,6 +4,7 @@ import type { EventLog } from '../../core/event-log.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Logger } from '../../core/log.ts';
 import type { AuditLog, Budgets, LiveCredentials, Tokens } from '../parts.ts';
+import type { SentSecrets } from './sent-secrets.ts';
 import type { Upstreams } from './upstream-client.ts';
 
 export interface ProxyDeps {
@@ -28,12 +29,20 @@ export class TaskGuard {
   readonly task: TaskId;
   readonly project: string;
   readonly deps: ProxyDeps;
+  readonly sent: SentSecrets;
   readonly #lastAlarm = new Map<string, number>();
 
-  constructor(options: { readonly task: TaskId; readonly project: string; readonly deps: ProxyDeps }) {
+  constructor(options: {
+    readonly task: TaskId;
+    readonly project: string;
+    readonly deps: ProxyDeps;
+    /** Of all tasks. */
+    readonly sent: SentSecrets;
+  }) {
     this.task = options.task;
     this.project = options.project;
     this.deps = options.deps;
+    this.sent = options.sent;
   }
 
   /** `data` holds words of ours and names of providers, nothing that was sent. */

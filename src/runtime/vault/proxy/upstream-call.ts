@@ -1,4 +1,3 @@
-import { secretsOf } from '../stored-credential.ts';
 import { type Admitted, liveOrRefusal, signatureOf } from './admission.ts';
 import type { HeaderPair } from './header-pairs.ts';
 import { chooseRedirect, MAX_REDIRECTS } from './redirect-choice.ts';
@@ -20,8 +19,6 @@ export interface CallOptions {
   readonly body: ReplayableBody | undefined;
   readonly isWebsocket: boolean;
   readonly signal: AbortSignal;
-  /** Filled with every secret that is sent, before it is. */
-  readonly secrets: string[];
 }
 
 /** Codes of a connection that ended under a request. */
@@ -60,11 +57,10 @@ export class UpstreamCall {
 
   #send(admitted: Admitted, live: Admitted['live']): Promise<UpstreamAnswer> {
     const signature = signatureOf(admitted.route, live);
-    for (const secret of secretsOf(live.credential))
-      if (!this.#call.secrets.includes(secret)) this.#call.secrets.push(secret);
     const method = this.#call.method;
     const isWebsocket = this.#call.isWebsocket;
     const { origin, host, path } = admitted.upstream;
+    this.#call.guard.sent.add(origin, live);
     return this.#sent(() => ({
       origin,
       path: `${path}${admitted.query}`,

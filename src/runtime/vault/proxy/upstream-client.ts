@@ -113,7 +113,12 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
   readonly #signal: AbortSignal;
   readonly #resolve: (answer: UpstreamAnswer) => void;
   readonly #reject: (error: Error) => void;
-  readonly #onAbort = (): void => this.#controller?.abort(new Error('the request was given up'));
+  readonly #onAbort = (): void => {
+    const givenUp = new Error('the request was given up');
+    this.#controller?.abort(givenUp);
+    // One that still waits for a connection is dropped when that is there.
+    if (this.#answer === undefined) this.#reject(givenUp);
+  };
   #controller: Dispatcher.DispatchController | undefined;
   #answer: UpstreamAnswer | undefined;
 

@@ -45,6 +45,10 @@ const Openai = z.object({
 
 const Google = z.object({
   modelVersion: model,
+  candidates: z
+    .array(z.object({ finishReason: z.string().optional().catch(undefined) }))
+    .optional()
+    .catch(undefined),
   usageMetadata: z
     .object({
       promptTokenCount: count,
@@ -56,6 +60,8 @@ const Google = z.object({
     .optional()
     .catch(undefined),
 });
+
+const USAGE = /"usage(?:Metadata)?"\s*:\s*\{/;
 
 const NONE: Usage = {
   model: undefined,
@@ -73,6 +79,9 @@ export class UsageReader {
   readonly #dialect: Dialect;
   #usage: Usage = NONE;
   #hasAny = false;
+  #isFinal = false;
+  #model: string | undefined;
+  #documents = 0;
 
   constructor(dialect: Dialect) {
     this.#dialect = dialect;
@@ -83,22 +92,35 @@ export class UsageReader {
     return this.#hasAny ? this.#usage : undefined;
   }
 
+  /** What was told is all: whatever comes after it adds nothing. */
+  get isFinal(): boolean {
+    return this.#isFinal;
+  }
+
+  get model(): string | undefined {
+    return this.#usage.model ?? this.#model;
+  }
+
   /** One JSON document: a body, or the data of one event. Anything else is passed over. */
   read(text: string): void {
-    // Most events are pieces of text, and not worth parsing.
-    if (!/"usage(?:Metadata)?"\s*:\s*\{/.test(text)) return;
+    this.#documents += 1;
+    // Most events are pieces of text, and not worth parsing; the first one names the model.
+    if (this.#documents > 1 && !USAGE.test(text)) return;
     const value = parsed(text);
     for (const document of Array.isArray(value) ? value : [value]) {
+      this.#model ??= modelOf(document);
       const found = this.#read(document);
       if (found !== undefined) {
         this.#hasAny = true;
         this.#usage = found;
+        this.#isFinal ||= isLast(this.#dialect, document);
       }
     }
   }
 
   /** The same for a message that tells the whole cost of one answer, where a connection carries several. */
   readOne(text: string): Usage | undefined {
+    if (!USAGE.test(text)) return undefined;
     const reader = new UsageReader(this.#dialect);
     reader.read(text);
     return reader.usage;
@@ -128,6 +150,34 @@ export class UsageReader {
       cacheReadTokens: Math.max(before.cacheReadTokens, usage.cache_read_input_tokens),
       cacheWriteTokens: Math.max(before.cacheWriteTokens, usage.cache_creation_input_tokens),
     };
+  }
+}
+
+const Named = z.object({
+  model,
+  modelVersion: model,
+  message: z.object({ model }).optional().catch(undefined),
+  response: z.object({ model }).optional().catch(undefined),
+});
+
+function modelOf(document: unknown): string | undefined {
+  const { data } = Named.safeParse(document);
+  return data?.model ?? data?.modelVersion ?? data?.message?.model ?? data?.response?.model;
+}
+
+/** Whether the usage in a document is that of the whole answer. */
+function isLast(dialect: Dialect, document: unknown): boolean {
+  switch (dialect) {
+    case 'anthropic':
+      // The first event of a stream tells within "message" what was read.
+      return Anthropic.safeParse(document).data?.usage !== undefined;
+    case 'openai':
+      return true;
+    case 'google':
+      return (
+        Google.safeParse(document).data?.candidates?.some(({ finishReason }) => finishReason !== undefined) ??
+        true
+      );
   }
 }
 
