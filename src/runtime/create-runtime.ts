@@ -10,7 +10,7 @@ import { DatabaseEventLog } from './core/event-log.ts';
 import { KeyedMutex } from './core/keyed-mutex.ts';
 import type { Logger } from './core/log.ts';
 import { Scope } from './core/scope.ts';
-import { filesOpenToOthers, freeBytes, selinuxMode } from './doctor/doctor-loader.ts';
+import { filesOpenToOthers, freeBytes, memoryReaders, selinuxMode } from './doctor/doctor-loader.ts';
 import { DoctorService } from './doctor/doctor-service.ts';
 import { hostChecks } from './doctor/host-checks.ts';
 import { projectChecks } from './doctor/project-checks.ts';
@@ -202,6 +202,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         clock,
         state: paths.state,
         filesOpenToOthers,
+        memoryReaders,
         loadPrices: () => prices.load(),
         places: () => [
           { task: undefined, directory: context.personalHomes, agentHome: false },

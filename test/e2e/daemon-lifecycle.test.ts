@@ -4,7 +4,8 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { acquireProcessLock } from '../../src/runtime/core/database.ts';
-import { eventually, exitOf, firstLine, isAlive, program, Site } from '../support/daemon-process.ts';
+import { firstLine, isAlive } from '../support/daemon-pid.ts';
+import { eventually, exitOf, program, Site } from '../support/daemon-process.ts';
 import { connectOverStdio, type TestClient } from '../support/mcp-client.ts';
 
 let site: Site;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AgentLab, type Report } from '../support/agent-lab.ts';
-import { isRoot } from '../support/host.ts';
+import { podmanEngine } from '../support/host.ts';
 import { podman } from '../support/images.ts';
 import type { Script } from '../support/scripted-llm/script.ts';
 import { filesHolding, memoryHolding, processesShowing } from '../support/secret-search.ts';
@@ -50,13 +50,18 @@ const WAYS: readonly Way[] = [
   { agent: 'claude', how: 'HTTP', header: 'x-api-key', value: (key) => key },
   { agent: 'codex', how: 'HTTP', header: 'authorization', value: bearer },
   { agent: 'codex', how: 'a websocket', header: 'authorization', value: bearer, roster: WEBSOCKET },
-  { agent: 'opencode', how: 'HTTP', header: 'authorization', value: bearer },
+  ...['opencode', 'kisski', 'blablador', 'qwen'].map((agent) => ({
+    agent,
+    how: 'HTTP',
+    header: 'authorization',
+    value: bearer,
+  })),
 ];
 
 const SCRIPT: Script = [
   { run: 'env; cat README.md; cat /run/terok/phantoms/*' },
   // Long enough to look around meanwhile.
-  { sleepMs: 15_000, next: { text: 'All done.' } },
+  { sleepMs: 25_000, next: { text: 'All done.' } },
 ];
 
 const containerOf = async (task: unknown): Promise<string> =>
@@ -76,7 +81,7 @@ describe.each<Way>(WAYS)(
       lab.llm.upgrades.length = 0;
       running = lab.run(agent, 'Look at README.md, please.');
       running.catch(() => undefined);
-      for (let tries = 0; lab.llm.work.length < 2 && tries < 600; tries += 1) {
+      for (let tries = 0; lab.llm.work.length < 2 && tries < 1200; tries += 1) {
         await Promise.race([delay(100), running]);
       }
       expect(lab.llm.work.length).toBeGreaterThanOrEqual(2);
@@ -94,12 +99,11 @@ describe.each<Way>(WAYS)(
           ?.slice(1) ?? [];
       const container = await containerOf(running);
       const [state] = JSON.parse(await podman('inspect', container));
-      if (!isRoot) return;
-      const memory = await memoryHolding([key], state.State.Pid);
-      expect(memory.found).toEqual([]);
-      // The search finds what is there: the token that stands for the key.
+      // At once, for it runs only so long. The search finds what is there: the token that stands for the key.
+      const memory = await memoryHolding([key, 'terokp'], state.State.Pid);
       expect(memory.processes).toBeGreaterThan(2);
-      expect((await memoryHolding(['terokp'], state.State.Pid)).found.length).toBeGreaterThan(0);
+      expect(memory.found.filter((line) => line.startsWith(key))).toEqual([]);
+      expect(memory.found.filter((line) => line.startsWith('terokp'))).not.toEqual([]);
     });
 
     it('leaves it nowhere: not in its container, its files, what the engine shows, logs, events, databases (V2)', async () => {
@@ -117,8 +121,9 @@ describe.each<Way>(WAYS)(
       expect(inspected).not.toContain(key);
       expect(inspected).not.toContain('terokp');
       const [{ GraphDriver }] = JSON.parse(inspected);
-      const { directory } = lab.shipped.host;
-      expect(await filesHolding(key, [directory, GraphDriver.Data.UpperDir])).toEqual([]);
+      const { directory, paths } = lab.shipped.host;
+      const prefix = await podmanEngine(paths).hostNamespacePrefix();
+      expect(await filesHolding(key, [directory, GraphDriver.Data.UpperDir], prefix)).toEqual([]);
       const log = await lab.log(done['task']);
       expect(log).not.toContain(key);
       const token = /[A-Za-z0-9-]*terokp[0-9a-f]{64}/.exec(

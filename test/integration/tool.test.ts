@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findProcesses } from '../../src/runtime/core/process-table-loader.ts';
 import { Secret } from '../../src/runtime/core/secret.ts';
@@ -8,6 +9,7 @@ import type { Task } from '../../src/runtime/tasks/contract.ts';
 import { runner } from '../support/host.ts';
 import { addEntries } from '../support/own-entries.ts';
 import { Terok } from '../support/runtime-host.ts';
+import { STATE_VERSION_3 } from '../support/state-version-3.ts';
 
 const KEY = 'sk-test-7f3a9c51e0d84b26';
 const digest = createHash('sha256').update(KEY).digest('hex');
@@ -86,7 +88,9 @@ describe('a tool task', () => {
     expect(inside.stdout).toBe(`SUMS_KEY=${KEY}\n`);
     expect((await terok.exec(task, 'tr "\\0" "\\n" < /proc/1/environ')).stdout).not.toContain(KEY);
 
-    expect((await terok.exec(task, 'ls /run/terok; cat /run/terok/run')).stdout).not.toMatch(/environment/);
+    expect((await terok.exec(task, 'ls /run/terok; cat /run/terok/run')).stdout).not.toMatch(
+      /environment|vault/,
+    );
     expect((await terok.exec(bystander, 'ls /run/terok')).stdout).not.toMatch(/environment/);
     const seen = await terok.exec(bystander, everywhere, { asAgent: false });
     expect(seen.stdout).toContain('PATH=');
@@ -94,14 +98,17 @@ describe('a tool task', () => {
 
     expect(await terok.podman('inspect', task.container)).not.toContain(KEY);
     expect(await findProcesses((argv) => argv.some((argument) => argument.includes(KEY)))).toEqual([]);
-    // The key's own file, 0600, and nothing else: no database, no log, no service directory.
-    expect(await filesWithKey()).toEqual(['state/credentials/sums.json']);
+    // In the vault it is sealed: no file, database or log of ours shows it.
+    expect(await filesWithKey()).toEqual([]);
+    await writeFile(path.join(terok.host.paths.state, 'found'), KEY);
+    expect(await filesWithKey()).toEqual(['state/found']);
+    await rm(path.join(terok.host.paths.state, 'found'));
     expect(JSON.stringify(terok.runtime.tasks.get(task.id))).not.toContain(KEY);
     expect(JSON.stringify(await terok.runtime.tasks.report(task.id))).not.toContain(KEY);
 
     expect(await terok.runtime.tasks.stop(task.id)).toMatchObject({ state: 'stopped' });
     expect(await terok.output(task.id)).not.toContain(KEY);
-    expect(await filesWithKey()).toEqual(['state/credentials/sums.json']);
+    expect(await filesWithKey()).toEqual([]);
   });
 
   it('has 600 seconds unless told otherwise, and ends at its limit', async () => {
@@ -124,5 +131,36 @@ describe('a tool task', () => {
     expect(output).toContain(`key ${createHash('sha256').update('another').digest('hex')}`);
     await terok.runtime.vault.remove('sums');
     await expect(terok.runtime.tasks.restart(failed.id)).rejects.toMatchObject({ code: 'HOST_UNSUPPORTED' });
+  });
+
+  it('still has its key after an upgrade from the release that kept it in a file, among the tasks of then', async () => {
+    await terok.runtime[Symbol.asyncDispose]();
+    const { database, state } = terok.host.paths;
+    for (const file of [database, `${database}-wal`, `${database}-shm`]) await rm(file, { force: true });
+    const old = new Database(database);
+    old.exec(STATE_VERSION_3);
+    const tasks = old.prepare(
+      `INSERT INTO tasks VALUES (?, 'demo', '', 'headless', 'scripted', 0, ?, ?, 'main', NULL, NULL, ?, ?, ?,
+         '{}', NULL, 'demo:l2-cli', 0, NULL, NULL, NULL)`,
+    );
+    const at = new Date().toISOString();
+    tasks.run('k3f9a', 'running', 'demo-run-k3f9a', at, at, null);
+    tasks.run('k3f9c', 'completed', 'demo-run-k3f9c', at, at, at);
+    old.pragma('user_version = 3');
+    old.close();
+    await mkdir(path.join(state, 'credentials'), { mode: 0o700 });
+    const file = path.join(state, 'credentials/sums.json');
+    await writeFile(file, JSON.stringify({ kind: 'api_key', key: KEY }), { mode: 0o600 });
+    await terok.restart();
+    await terok.runtime.ready;
+    expect(terok.runtime.tasks.list().map(({ id, state: now }) => [id, now])).toEqual(
+      expect.arrayContaining([
+        ['k3f9a', 'failed'],
+        ['k3f9c', 'completed'],
+      ]),
+    );
+    const task = await run(['after']);
+    expect(await terok.output(task.id)).toContain(`key ${digest}\n`);
+    expect(await filesWithKey()).toEqual([]);
   });
 });

@@ -90,6 +90,8 @@ export interface TaskReport extends Task {
   readonly workStatus: WorkStatus | undefined;
   /** Why the file that says so cannot be used, in our own words. */
   readonly workStatusProblem: string | undefined;
+  /** What happened with its credentials since its last start, in our own words. */
+  readonly notices: readonly string[];
   /** Podman could not be asked: `state` is what we last knew. */
   readonly engineUnreachable: string | undefined;
 }

@@ -40,6 +40,16 @@ export async function loadPersonalHome(directory: string, { state, refused }: Ru
     if (problems.length < 10)
       problems.push(`${path.join(directory, relative)} ${why}, so tasks do not get it.`);
   };
+  /** What cannot be read is no reason not to start. */
+  const readable = async <T>(relative: string, read: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error)) throw error;
+      leaveOut(relative, `cannot be read (${String(error.code)})`);
+      return undefined;
+    }
+  };
   const take = async (relative: string, info: Stats): Promise<void> => {
     const owner = refused.get(relative);
     if (owner !== undefined) {
@@ -51,13 +61,17 @@ export async function loadPersonalHome(directory: string, { state, refused }: Ru
     else if (files.length >= MAX_FILES || bytes + info.size > MAX_BYTES)
       leaveOut(relative, `is beyond ${MAX_FILES} files or ${MAX_BYTES / 1024 / 1024} MiB`);
     else {
-      const content = await readFile(path.join(directory, relative), MAX_BYTES - bytes);
+      const content = await readable(relative, () =>
+        readFile(path.join(directory, relative), MAX_BYTES - bytes),
+      );
+      if (content === undefined) return;
       bytes += content.length;
       files.push({ path: relative, content, isExecutable: (info.mode & 0o100) !== 0 });
     }
   };
   const walk = async (relative: string, depth: number): Promise<void> => {
-    for (const name of (await namesIn(path.join(directory, relative))).toSorted()) {
+    const names = await readable(relative, () => namesIn(path.join(directory, relative)));
+    for (const name of (names ?? []).toSorted()) {
       const inner = path.join(relative, name);
       const info = await lstat(path.join(directory, inner));
       if (!info.isDirectory()) await take(inner, info);

@@ -50,7 +50,7 @@ export interface TaskPlannerDeps {
   readonly config: Config;
   readonly identity: HumanIdentity;
   readonly vault: Pick<Vault, 'credential' | 'planGrants'>;
-  readonly sshHosts: Pick<SshHosts, 'containerFile'>;
+  readonly sshHosts: Pick<SshHosts, 'containerFile' | 'warnings'>;
 }
 
 interface Wanted {
@@ -211,7 +211,9 @@ export class TaskPlanner {
     });
     const restricted = settings.restricted ?? (project.settings.run.restricted || !resolved.isUnrestricted);
     if (mode === 'tool') throw new Error('a tool runs without an agent');
-    const access = await vault.planGrants({ project, agent: agent.name, mode });
+    const granted = await vault.planGrants({ project, agent: agent.name, mode });
+    const warnings = granted.hasSshAgent ? await this.#deps.sshHosts.warnings(project) : [];
+    const access = { ...granted, warnings: [...granted.warnings, ...warnings] };
     const run = agents.plan({
       agent,
       roster: roster.entries,

@@ -12,6 +12,7 @@ import type {
 import type { RunFollower } from './run-follower.ts';
 import { hasEnded, isActive } from './state.ts';
 import type { TaskContext } from './task-context.ts';
+import { NOTICE_KINDS, noticesOf } from './task-notices.ts';
 import { loadWorkStatus } from './work-status-loader.ts';
 
 const LAST_OUTPUT_LINES = 5;
@@ -54,6 +55,7 @@ export class TaskReports {
       run: this.#run(task),
       workStatus,
       workStatusProblem: work.problem,
+      notices: noticesOf(this.#context.events.forTask(task.id, { kinds: NOTICE_KINDS, limit: 20 }), now),
       engineUnreachable,
     };
   }

@@ -64,7 +64,9 @@ function toRow(record: AuditRecord): readonly string[] {
     size(record.bytesSent),
     size(record.bytesReceived),
     tokens,
-    record.costUsd === undefined ? '-' : `$${record.costUsd.toFixed(4)}`,
+    record.costUsd === undefined
+      ? '-'
+      : `${record.isEstimate === true ? '~' : ''}$${record.costUsd.toFixed(4)}`,
     `${channel === 'http' ? '' : `${channel} `}${method} ${target}`,
   ];
 }

@@ -80,6 +80,14 @@ describe('what a person keeps for an agent', () => {
       expect(() => read(name), name).toThrow('ENOENT');
   });
 
+  it('that cannot be read is said to be, and keeps no task from starting', async () => {
+    rmSync(own, { recursive: true, force: true });
+    writeFileSync(own, 'not a directory');
+    expect(await start()).toEqual([
+      expect.stringContaining('cannot be read (ENOTDIR), so tasks do not get it'),
+    ]);
+  });
+
   it('is bounded', async () => {
     for (let index = 0; index < 510; index += 1) write(`.claude/${index}.md`, 'x');
     expect((await start()).length).toBe(10);

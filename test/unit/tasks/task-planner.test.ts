@@ -176,7 +176,10 @@ function planner(given: {
           return given.access ?? { grants: [], hasSshAgent: false, warnings: [] };
         },
       },
-      sshHosts: { containerFile: async () => 'git.example ssh-ed25519 AAAA\n' },
+      sshHosts: {
+        containerFile: async () => 'git.example ssh-ed25519 AAAA\n',
+        warnings: async () => ['git@new.example is not known'],
+      },
     }),
   };
 }
@@ -412,6 +415,7 @@ describe('the credentials of a task', () => {
         content: 'git.example ssh-ed25519 AAAA\n',
       }),
     ]);
+    expect(plan.access.warnings).toEqual([...access.warnings, 'git@new.example is not known']);
   });
 });
 
