@@ -190,9 +190,7 @@ function describe(file: string, error: unknown, ifDamaged = IF_DAMAGED): unknown
   if (storage !== undefined) return storage;
   const isDamaged = error.code === 'SQLITE_NOTADB' || error.code.startsWith('SQLITE_CORRUPT');
   return new HostError(`${file} cannot be opened (${error.code})`, {
-    hint: isDamaged
-      ? ifDamaged
-      : 'Check that its directory exists and can be written.',
+    hint: isDamaged ? ifDamaged : 'Check that its directory exists and can be written.',
     cause: error,
   });
 }

@@ -31,9 +31,7 @@ export function parseUpstreamUrl(url: string): UpstreamUrl {
     const [prefix, name = '', separator] = scheme;
     const transport = separator === '//' ? SCHEMES[name] : undefined;
     if (transport === undefined)
-      return invalid(
-        `uses "${prefix}"; possible are https, http, ssh, git and file`,
-      );
+      return invalid(`uses "${prefix}"; possible are https, http, ssh, git and file`);
     const rest = url.slice(prefix.length);
     if (transport === 'file')
       return rest.startsWith('/')
@@ -43,9 +41,7 @@ export function parseUpstreamUrl(url: string): UpstreamUrl {
   }
   if (/^[^/:]+:./.test(url))
     return isHostPart(url) ? { isValid: true, transport: 'ssh' } : invalid('names no host');
-  return invalid(
-    'is neither a URL (https, http, ssh, git, file) nor user@host:path nor an absolute path',
-  );
+  return invalid('is neither a URL (https, http, ssh, git, file) nor user@host:path nor an absolute path');
 }
 
 /** A host (after an optional user) that begins with "-" would become an option of ssh. */
