@@ -17,7 +17,6 @@ import type { StoredCredential } from '../../src/runtime/vault/stored-credential
 import type { TestCa } from './test-ca.ts';
 
 export const TASK = TaskIdSchema.parse('k3f9a');
-const OTHER_TASK = TaskIdSchema.parse('m4g2b');
 export const REAL_KEY = 'sk-real-0123456789/abcdefghij+KLMNOP=';
 
 /** A token like those of tasks, from a word. */
