@@ -1,5 +1,5 @@
 // Every test, rootless and, as root, rootful too. The very last line sums all runs.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ensureBuild, ensureDependencies, root, runProgram } from './bootstrap.mjs';
@@ -14,16 +14,24 @@ if (unknown.length > 0) {
   process.exit(64);
 }
 
-const onHost = ['integration', 'e2e', ...(isFull ? ['full'] : [])];
+/** Those that mostly wait for git, sockets and OpenSSH; the others mostly wait for containers. */
+const withoutTasks = ['test/integration/gate-', 'test/integration/vault-'];
+/** Each lane is one vitest, and they run at once: most of a test's time is waiting. */
+const onHost = {
+  tasks: { projects: ['integration'], exclude: withoutTasks.map((prefix) => `${prefix}*.test.ts`) },
+  withoutTasks: { projects: ['integration'], only: withoutTasks },
+};
 // Building images, one with every agent among them, takes minutes: rootless in every run, rootful too in a full one.
-const rootless = [...onHost, 'images'];
-const rootful = isFull ? rootless : onHost;
+const images = { projects: ['e2e', 'images', ...(isFull ? ['full'] : [])] };
+const rootless = [onHost.tasks, onHost.withoutTasks, images];
+const unit = { projects: ['unit'] };
+const rootful = isFull ? [unit, ...rootless] : [{ projects: ['unit', 'integration', 'e2e'] }];
 // The daemon, its front ends, host-side git and how a run is judged are the same for root as for anybody: once a run,
 // twice in a full one.
 const onceOnly = [
   'test/integration/gate-*.test.ts',
   'test/integration/{dev-login,follow-up,interactive,own-agent,repository,restart,task-configuration,web}.test.ts',
-  'test/integration/vault-{budget,keys,leaks,login,oauth,proxy,proxy-*,renewal-kill,ssh,ssh-*}.test.ts',
+  'test/integration/vault-{attacks,budget,keys,leaks,login,oauth,proxy,proxy-*,renewal-kill,ssh,ssh-frames,upstream}.test.ts',
   'test/e2e/{cli,crash,daemon-lifecycle,mcp-stdio}.test.ts',
 ];
 /** Only root's tasks have limits that are enforced everywhere. */
@@ -38,7 +46,7 @@ await attempt('preparing this tree', async () => {
 if (total.failed === 0) {
   const isRoot = process.getuid?.() === 0;
   let user;
-  await runSuite(isRoot ? 'rootful' : 'rootless', ['unit', ...(isRoot ? rootful : rootless)], {
+  await runSuite(isRoot ? 'rootful' : 'rootless', isRoot ? rootful : [unit, ...rootless], {
     tree: root,
     exclude: isRoot && !isFull ? onceOnly : [],
     command: (args) => ({ file: process.execPath, args, options: { cwd: root } }),
@@ -78,8 +86,8 @@ async function prepareUserAndImages() {
   return place;
 }
 
-/** Set-up, then vitest, as one user. */
-async function runSuite(name, projects, place) {
+/** Set-up, then the lanes, as one user. */
+async function runSuite(name, lanes, place) {
   console.log(`\n=== ${name}: set-up`);
   const setup = await withTestConfig(place.uid, (directory) =>
     run(place, [path.join(place.tree, 'dist/server/main.js'), 'setup'], {
@@ -93,25 +101,43 @@ async function runSuite(name, projects, place) {
     return;
   }
   place.onceSetUp?.();
-  console.log(`\n=== ${name}: ${projects.join(', ')}`);
+  console.log(`\n=== ${name}: ${[...new Set(lanes.flatMap(({ projects }) => projects))].join(', ')}`);
   const directory = mkdtempSync(path.join(os.tmpdir(), 'terok-report-'));
-  const report = path.join(directory, 'report.json');
   try {
-    const code = await run(place, [
-      path.join(place.tree, 'node_modules/vitest/vitest.mjs'),
-      'run',
-      ...projects.map((project) => `--project=${project}`),
-      ...(place.exclude ?? []).map((pattern) => `--exclude=${pattern}`),
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${place.uid === undefined ? report : path.join(place.tree, 'report.json')}`,
-    ]);
-    const counts = count(place.uid === undefined ? report : path.join(place.tree, 'report.json'), code);
+    const all = await Promise.all(lanes.map((lane, index) => runLane(lane, index, place, directory)));
+    const counts = { passed: 0, failed: 0, skipped: 0 };
+    for (const lane of all) for (const key of Object.keys(counts)) counts[key] += lane[key];
     console.log(`=== ${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
     for (const key of Object.keys(total)) total[key] += counts[key];
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** One vitest. What any but the first prints comes once it has ended, so that lines stay together. */
+async function runLane({ projects, exclude = [], only = [] }, index, place, directory) {
+  const report = path.join(place.uid === undefined ? directory : place.tree, `report-${index}.json`);
+  const said = path.join(directory, `lane-${index}.log`);
+  const output = index === 0 ? 'inherit' : openSync(said, 'w');
+  const code = await run(
+    place,
+    [
+      path.join(place.tree, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      ...only,
+      ...projects.map((project) => `--project=${project}`),
+      ...[...exclude, ...(place.exclude ?? [])].map((pattern) => `--exclude=${pattern}`),
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ],
+    { output },
+  );
+  if (index > 0) {
+    closeSync(output);
+    process.stdout.write(readFileSync(said));
+  }
+  return count(report, code);
 }
 
 function run(place, args, { extra = {}, output = 'inherit' } = {}) {

@@ -8,7 +8,6 @@ import {
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import type { Answer, ApiAnswer } from './scripted-llm/answer.ts';
 import { chatAnswer } from './scripted-llm/chat-api.ts';
@@ -181,14 +180,17 @@ export class ScriptedLlmServer implements AsyncDisposable {
 const pathOf = (message: IncomingMessage): string =>
   new URL(message.url ?? '/', 'http://localhost').pathname.replace(/(?<=.)\/+$/, '');
 
-async function patient(first: Step): Promise<Exclude<Step, { readonly sleepMs: number }>> {
+async function patient(first: Step): Promise<Exclude<Step, { readonly after: Promise<unknown> }>> {
   let step = first;
-  for (; 'sleepMs' in step; step = step.next) await delay(step.sleepMs);
+  for (; 'after' in step; step = step.next) await step.after;
   return step;
 }
 
 const answerTo = (
-  step: Exclude<Step, { readonly sleepMs: number } | { readonly hang: true } | { readonly error: Failure }>,
+  step: Exclude<
+    Step,
+    { readonly after: Promise<unknown> } | { readonly hang: true } | { readonly error: Failure }
+  >,
   body: Json,
   tools: ReturnType<typeof offeredTools>,
 ): Answer => ({

@@ -11,7 +11,7 @@ export type Step =
   | { readonly error: Failure }
   /** The request is taken and never answered. */
   | { readonly hang: true }
-  | { readonly sleepMs: number; readonly next: Step };
+  | { readonly after: Promise<unknown>; readonly next: Step };
 
 export interface Failure {
   readonly status: number;
