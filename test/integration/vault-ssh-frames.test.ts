@@ -211,7 +211,7 @@ describe('frames that are none', () => {
     const drip = setInterval(() => client.write(Buffer.from([11])), 50);
     await client.closed;
     clearInterval(drip);
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(4_000);
   });
 
   it('stay within a number of connections and of requests', async () => {
