@@ -30,7 +30,7 @@ const rootful = isFull ? [unit, ...rootless] : [{ projects: ['unit', 'integratio
 // twice in a full one.
 const onceOnly = [
   'test/integration/gate-*.test.ts',
-  'test/integration/{dev-login,follow-up,interactive,own-agent,repository,restart,task-configuration,web}.test.ts',
+  'test/integration/{dev-login,follow-up,interactive,own-agent,repository,restart,task,task-configuration,tool,web}.test.ts',
   'test/integration/vault-{attacks,budget,keys,leaks,login,oauth,proxy,proxy-*,renewal-kill,ssh,ssh-frames,upstream}.test.ts',
   'test/e2e/{cli,crash,daemon-lifecycle,mcp-stdio}.test.ts',
 ];
