@@ -88,7 +88,9 @@ describe('a host without', () => {
 describe.each(isRoot ? [['a small file system']] : [])('a disk that is full (%s)', () => {
   it('is one clear error, nothing is left behind, and the server works again once there is space', async () => {
     const { host, open } = await start();
-    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12m,mode=700', 'tmpfs', host.paths.state], { stdio: 'inherit' });
+    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12m,mode=700', 'tmpfs', host.paths.state], {
+      stdio: 'inherit',
+    });
     const runtime = await open();
     const client = await connectInMemory('auto', { runtime });
     try {
