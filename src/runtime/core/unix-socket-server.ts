@@ -1,5 +1,5 @@
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { HostError } from './errors.ts';
 import { assertSocketPath } from './paths.ts';
 
@@ -30,4 +30,12 @@ export async function listenOnUnixSocket(server: Server, socketPath: string): Pr
     });
   });
   chmodSync(socketPath, 0o666);
+}
+
+/** Stops listening and breaks off what is connected. Does nothing where it does not listen. */
+export async function closeServer(server: Server, sockets: Iterable<Socket>): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const socket of sockets) socket.destroy();
+  await closed;
 }

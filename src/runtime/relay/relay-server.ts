@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '../core/log.ts';
-import { listenOnUnixSocket } from '../core/unix-socket-server.ts';
+import { closeServer, listenOnUnixSocket } from '../core/unix-socket-server.ts';
 import type { Relay, RelayService } from './contract.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { dialEndpoint } from './endpoint-client.ts';
@@ -40,10 +40,7 @@ class RelayListener implements RelayService {
   }
 
   async close(): Promise<void> {
-    if (!this.#server.listening) return;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    await closeServer(this.#server, this.#sockets);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

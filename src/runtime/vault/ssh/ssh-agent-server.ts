@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
 import type { EventLog } from '../../core/event-log.ts';
 import type { Logger } from '../../core/log.ts';
-import { listenOnUnixSocket } from '../../core/unix-socket-server.ts';
+import { closeServer, listenOnUnixSocket } from '../../core/unix-socket-server.ts';
 import type { Project } from '../../projects/contract.ts';
 import type { VaultService } from '../contract.ts';
 import type { AuditLog, CredentialStore } from '../parts.ts';
@@ -98,10 +98,7 @@ class AgentListener implements VaultService {
   }
 
   async close(): Promise<void> {
-    if (!this.#server.listening) return;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    await closeServer(this.#server, this.#sockets);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
