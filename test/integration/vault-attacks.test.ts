@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runner } from '../support/host.ts';
 import { podman } from '../support/images.ts';
 import type { TestClient, ToolResult } from '../support/mcp-client.ts';
+import { giveVendor } from '../support/scripted-vendor.ts';
 import { filesHolding, memoryHolding, processesShowing } from '../support/secret-search.ts';
 import { Shipped } from '../support/shipped.ts';
 import { type TestAuthority, testAuthority } from '../support/test-authority.ts';
@@ -25,23 +26,7 @@ beforeAll(async () => {
   authority = await testAuthority();
   upstream = await TlsUpstream.start(authority);
   shipped = await Shipped.make({ NODE_EXTRA_CA_CERTS: authority.file });
-  const agents = path.join(shipped.host.paths.config, 'agents');
-  await mkdir(agents, { recursive: true });
-  await writeFile(
-    path.join(agents, 'scripted.yaml'),
-    `auth:
-  modes: [api_key]
-  directory: { host: _scripted, container: /home/dev/.scripted }
-  credential_file: auth.json
-state: [.scripted]
-route:
-  prefix: scripted
-  upstream: ${upstream.url}
-  auth: { api_key: { header: Authorization, prefix: "Bearer " } }
-phantom:
-  api_key: { env: { SCRIPTED_API_KEY: "{token}", SCRIPTED_URL: "{base_url}" }, token_prefix: sk- }
-`,
-  );
+  await giveVendor(shipped.host.paths, upstream.url);
   await shipped.run(['auth', 'scripted', '--api-key'], {}, `${KEY}\n`);
   client = await shipped.connect();
 }, 600_000);

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '../../src/runtime/core/secret.ts';
 import type { Task } from '../../src/runtime/tasks/contract.ts';
 import { Terok } from '../support/runtime-host.ts';
+import { giveVendor } from '../support/scripted-vendor.ts';
 import { type TestAuthority, testAuthority } from '../support/test-authority.ts';
 import { TlsUpstream } from '../support/tls-upstream-server.ts';
 
@@ -18,23 +19,7 @@ beforeAll(async () => {
   authority = await testAuthority();
   upstream = await TlsUpstream.start(authority);
   terok = await Terok.make({ extraCa: [authority.ca] });
-  const agents = path.join(terok.host.paths.config, 'agents');
-  await mkdir(agents, { recursive: true });
-  await writeFile(
-    path.join(agents, 'scripted.yaml'),
-    `auth:
-  modes: [api_key]
-  directory: { host: _scripted, container: /home/dev/.scripted }
-  credential_file: auth.json
-state: [.scripted]
-route:
-  prefix: scripted
-  upstream: ${upstream.url}
-  auth: { api_key: { header: Authorization, prefix: "Bearer " } }
-phantom:
-  api_key: { env: { SCRIPTED_API_KEY: "{token}", SCRIPTED_URL: "{base_url}" }, token_prefix: sk- }
-`,
-  );
+  await giveVendor(terok.host.paths, upstream.url);
   await terok.runtime.vault.storeApiKey('scripted', new Secret(KEY));
 });
 afterAll(async () => {
